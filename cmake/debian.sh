@@ -1,0 +1,27 @@
+# Sourced by examples/run, tests/run and bench/run: makes sure that Debian packages are there.
+#   need_packages NAME...   installs what is missing as root or through sudo; otherwise says what to install and exits 3.
+
+installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q '^install ok installed'; }
+
+need_packages() {
+  missing=
+  for package in "$@"; do
+    installed "$package" || missing="$missing $package"
+  done
+  [ -z "$missing" ] && return 0
+  if [ "$(id -u)" = 0 ]; then as_root=
+  elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then as_root=sudo
+  else
+    echo "missing packages; as root, run: apt-get install$missing" >&2
+    exit 3
+  fi
+  echo "installing:$missing" >&2
+  log=$(mktemp)
+  if ! { $as_root apt-get update && DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    rm -f "$log"
+    echo "could not install:$missing" >&2
+    exit 3
+  fi
+  rm -f "$log"
+}
