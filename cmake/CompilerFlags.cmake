@@ -1,0 +1,21 @@
+# Warnings, language level and sanitizers for everything built here: link scalloc_flags privately.
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+add_library(scalloc_flags INTERFACE)
+target_compile_options(scalloc_flags INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes)
+target_compile_definitions(scalloc_flags INTERFACE _GNU_SOURCE)
+
+option(SCALLOC_ASSERTS "Check internal invariants while running (debug build)" OFF)
+if(SCALLOC_ASSERTS OR CMAKE_BUILD_TYPE STREQUAL "Debug")
+  target_compile_definitions(scalloc_flags INTERFACE SCALLOC_ASSERTS=1)
+endif()
+
+# SCALLOC_SANITIZE=address, undefined, thread, or "address,undefined"
+set(SCALLOC_SANITIZE "" CACHE STRING "Sanitizers to build with")
+if(SCALLOC_SANITIZE)
+  target_compile_options(scalloc_flags INTERFACE -fsanitize=${SCALLOC_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(scalloc_flags INTERFACE -fsanitize=${SCALLOC_SANITIZE})
+endif()
