@@ -1,0 +1,42 @@
+/*
+ * atomics.h - the atomic operations on memory that threads share, each named with its ordering.
+ *
+ * Everything goes through libatomic_ops (its MIT-licensed part), on words of type AO_t and on unsigned int. A program that
+ * explores interleavings compiles the sources against its own version of this header.
+ */
+#ifndef SCALLOC_ATOMICS_H
+#define SCALLOC_ATOMICS_H
+
+#include "platform.h"
+
+#include <atomic_ops.h>
+
+typedef AO_t word_t;      /* 64 bits, one compare-and-swap */
+_Static_assert(sizeof(word_t) == 8, "the state word needs 64 bits");
+
+#define word_load_relaxed(p) AO_load(p)
+#define word_load_acquire(p) AO_load_acquire(p)
+#define word_store_relaxed(p, v) AO_store(p, v)
+#define word_store_release(p, v) AO_store_release(p, v)
+#define word_add_full(p, v) AO_fetch_and_add_full(p, v) /* the value before */
+#define word_or_full(p, v) AO_or_full(p, v)
+#define word_and_full(p, v) AO_and_full(p, v)
+
+/* True if *p was `old` and is now `new`. A full barrier. */
+always_inline bool word_cas_full(volatile word_t *p, word_t old, word_t new) {
+  return AO_compare_and_swap_full(p, old, new) != 0;
+}
+
+#define half_load_relaxed(p) AO_int_load(p)
+#define half_load_acquire(p) AO_int_load_acquire(p)
+#define half_store_relaxed(p, v) AO_int_store(p, v)
+#define half_store_release(p, v) AO_int_store_release(p, v)
+
+/* Counts up a word that only this thread writes while nobody acts on what he reads there: no read-modify-write is needed. */
+#if UNDER_TSAN
+#define half_increment_owned(p) AO_int_store(p, AO_int_load(p) + 1)
+#else
+#define half_increment_owned(p) ((void)++*(p))
+#endif
+
+#endif

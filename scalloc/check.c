@@ -1,0 +1,115 @@
+/*
+ * check.c - scalloc_check: every span, list and stack is held to the invariants stated in span.h, heap.c and pool.c.
+ *
+ * Meant for a quiescent point. First everything that a free in flight may have left to its owner is settled, as a purge does.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "large.h"
+#include "pool.h"
+#include "runs.h"
+#include "scalloc/scalloc.h"
+#include "thread.h"
+#include "walk.h"
+
+typedef struct {
+  char *why;
+  size_t size;
+  size_t in_pool, in_runs; /* spans */
+} report;
+
+__attribute__((format(printf, 3, 4))) static bool fail(report *r, const span *s, const char *format, ...) {
+  va_list list;
+  int n = snprintf(r->why, r->size, "span %u: ", span_index(s));
+  va_start(list, format);
+  if (n >= 0 && (size_t)n < r->size) vsnprintf(r->why + n, r->size - (size_t)n, format, list);
+  va_end(list);
+  return false;
+}
+
+/* Carved blocks = used + owner's lists; the remote list is as long as its count and part of used. */
+static bool check_blocks(report *r, const span *s) {
+  word_t w = word_load_acquire(&s->word);
+  uint32_t carved = (s->bump - s->first) / s->block, used = half_load_relaxed(&s->used), count = word_count(w);
+  uint32_t free = walk_list(s, s->free, carved), spare = walk_list(s, s->spare, carved);
+  if (s->first > s->bump || s->bump > s->limit || s->limit > SPAN_BYTES) return fail(r, s, "bounds out of order");
+  if (s->block != class_size(s->class_index)) return fail(r, s, "block size %u of class %u", s->block, s->class_index);
+  if (free > carved || spare > carved) return fail(r, s, "broken free list");
+  if (walk_list(s, walk_remote_list(s, w), count) != count && count != 0) return fail(r, s, "remote list is not %u long", count);
+  if (used + free + spare != carved) return fail(r, s, "%u used + %u + %u free != %u carved", used, free, spare, carved);
+  if (count > used) return fail(r, s, "%u remote frees of %u used", count, used);
+  return true;
+}
+
+static bool check_in_state(report *r, const span *s) {
+  word_t w = word_load_acquire(&s->word), owner = word_load_acquire(&s->owner);
+  const heap *h = owner_heap(owner);
+  int64_t live = (int64_t)half_load_relaxed(&s->used) - word_count(w);
+  bool in_set = s->in_list >> LIST_SET & 1, exclusive = h && h->kind == HEAP_EXCLUSIVE;
+  if (h == NULL) return fail(r, s, "in use without an owner");
+  if (word_state(w) == SPAN_HOT) {
+    if (h->hot[heap_hot_slot(s->class_index)] != s) return fail(r, s, "hot, but not its heap's hot span");
+    return in_set ? fail(r, s, "hot and in a set") : true;
+  }
+  if (live == 0 && !exclusive) return fail(r, s, "empty, but not in the pool");
+  if (word_state(w) == SPAN_REUSABLE) return in_set ? true : fail(r, s, "reusable, but in no set");
+  if (in_set) return fail(r, s, "floating, but in a set");
+  if (live <= s->reuse_live && !exclusive) return fail(r, s, "floating with %lld live of %d", (long long)live, s->reuse_live);
+  return true;
+}
+
+static bool check_large(report *r, const span *s) {
+  if (s->run == 0 || s->large_bytes > (size_t)s->run << SPAN_SHIFT) return fail(r, s, "large block longer than its run");
+  for (uint32_t i = 1; i < s->run; i++)
+    if (large_head(span_at(span_index(s) + i)) != s) return fail(r, s, "tail %u leads elsewhere", i);
+  return true;
+}
+
+static bool check_span(report *r, const span *s) {
+  switch (span_state_now(s)) {
+  case SPAN_HOT:
+  case SPAN_FLOATING:
+  case SPAN_REUSABLE: return check_blocks(r, s) && check_in_state(r, s);
+  case SPAN_LARGE: return check_large(r, s);
+  case SPAN_RUN: r->in_runs += walk_step(s); return true;
+  case SPAN_FREE: r->in_pool++; return true;
+  default: return fail(r, s, "below the high-water mark, but in state %d", (int)span_state_now(s));
+  }
+}
+
+/* Every heap's lists hold spans that name it as owner, and every entry of its hot table is a hot span of it. */
+static bool check_heap(report *r, heap *h) {
+  uint32_t limit = arena_high_water(), n = 0;
+  for (uint32_t i = h->all.head; i != 0; i = span_at(i)->link[LIST_ALL].next) {
+    if (owner_heap(word_load_acquire(&span_at(i)->owner)) != h) return fail(r, span_at(i), "in the list of heap %u", h->id);
+    if (++n > limit) return fail(r, span_at(i), "list of heap %u runs in a circle", h->id);
+  }
+  for (unsigned c = 0; c < CLASSES; c++) {
+    const span *s = h->hot[heap_hot_slot(c)];
+    if (s != &heap_no_span && (span_state_now(s) != SPAN_HOT || s->class_index != c))
+      return fail(r, s, "hot span of class %u in heap %u is another", c, h->id);
+    for (uint32_t i = h->sets[c].head; i != 0; i = span_at(i)->link[LIST_SET].next)
+      if (span_state_now(span_at(i)) != SPAN_REUSABLE || span_at(i)->class_index != c)
+        return fail(r, span_at(i), "in set %u of heap %u", c, h->id);
+  }
+  return true;
+}
+
+bool scalloc_check(char *why, size_t size) {
+  report r = {.why = why, .size = size};
+  uint32_t end = arena_high_water();
+  size_t dirty;
+  if (end == 0) return true;
+  heap_settle_all(thread_heap_or_null());
+  for (uint32_t i = 1; i < end; i += walk_step(span_at(i)))
+    if (!check_span(&r, span_at(i))) return false;
+  for (uint32_t id = 1; id <= heap_count(); id++)
+    if (heap_at(id)->status != HEAP_UNUSED && !check_heap(&r, heap_at(id))) return false;
+  if (!check_heap(&r, heap_orphans())) return false;
+  size_t pooled = pool_count(&dirty);
+  if (pooled != r.in_pool) return fail(&r, span_at(end), "end of table: %zu spans in the pool, %zu are free", pooled, r.in_pool);
+  if (runs_spans() != r.in_runs)
+    return fail(&r, span_at(end), "end of table: %zu spans in runs, %zu are counted", r.in_runs, runs_spans());
+  return true;
+}

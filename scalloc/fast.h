@@ -1,0 +1,41 @@
+/*
+ * fast.h - the two fast paths, inline, shared by malloc.c and the packagings on top. No atomic read-modify-write, no call.
+ */
+#ifndef SCALLOC_FAST_H
+#define SCALLOC_FAST_H
+
+#include "heap.h"
+
+/* A block of `rounded` bytes, a multiple of 8 up to DIRECT_MAX, from the hot span; NULL: its list is empty. */
+always_inline void *fast_alloc(heap *h, size_t rounded) {
+  /* hot[rounded / 8], whose offset in bytes is `rounded` itself */
+  span *s = *(span **)(void *)((char *)h->hot + rounded);
+  void *block = s->free;
+  if (unlikely(block == NULL)) return NULL;
+  s->free = *(void **)block;
+  half_increment_owned(&s->used);
+  return block;
+}
+_Static_assert(offsetof(heap, hot) == 0 && sizeof(span *) == 8, "a rounded size is the offset of its hot span");
+
+/* The same for any span that has a block on its list. */
+always_inline void *fast_pop(span *s) {
+  void *block = s->free;
+  s->free = *(void **)block;
+  half_increment_owned(&s->used);
+  return block;
+}
+
+/* Frees a block into a span of `h`, used by this thread, not shared. */
+always_inline void fast_free(heap *h, span *s, void *block) {
+  unsigned used = half_load_relaxed(&s->used) - 1;
+  if (unlikely(used == s->notify)) {
+    heap_notified(h, s, block);
+    return;
+  }
+  *(void **)block = s->free;
+  s->free = block;
+  half_store_release(&s->used, used); /* last: who sees the count sees the list; pairs with the loads in span.c */
+}
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * fork.c - makes the child of a fork whole again.
+ *
+ * The child sees the memory of the parent at one moment; the other threads have vanished in the middle of whatever they did.
+ * State words and blocks are sound at every moment, since each step of the protocol is one store or one CAS; lists, stacks and
+ * counts need not be. So the child trusts the words alone and builds the rest anew: pool, lists, stacks of heaps, the counts of
+ * spans whose owner vanished. The lock of the free runs is held across the fork instead. A block that was in flight may stay
+ * counted as live. O(spans), and O(free blocks) of the heaps of vanished threads.
+ */
+#include "fork.h"
+
+#include "large.h"
+#include "pool.h"
+#include "runs.h"
+#include "walk.h"
+
+void fork_prepare(void) { runs_lock_all(); }
+void fork_parent(void) { runs_unlock_all(); }
+
+static bool vanished(const heap *h, const heap *mine) {
+  return h != mine && h->kind == HEAP_THREAD && h->status == HEAP_LIVE;
+}
+
+/* A thread that vanished between two stores may have left `used` one off its lists. */
+static void recount(span *s) {
+  uint32_t carved = (s->bump - s->first) / s->block;
+  uint32_t free = walk_list(s, s->free, carved), spare = walk_list(s, s->spare, carved);
+  if (free > carved) s->free = NULL, free = 0;
+  if (spare > carved || free + spare > carved) s->spare = NULL, spare = 0;
+  half_store_relaxed(&s->used, carved - free - spare);
+}
+
+/* A span in nobody's hands, perhaps taken out of some structure a moment ago. */
+static void repool(span *s, bool dirty) {
+  word_store_release(&s->word, word_next(word_load_relaxed(&s->word), SPAN_FREE, 0, 0));
+  word_store_relaxed(&s->owner, 0);
+  s->in_list = 0;
+  if (dirty) s->dirty = SPAN_BYTES;
+  pool_put(s, span_index(s));
+}
+
+static void repair(span *s, heap *mine) {
+  heap *h = owner_heap(word_load_relaxed(&s->owner));
+  span_state state = span_state_now(s);
+  s->in_list = 0;
+  if (state == SPAN_LARGE) {
+    if (h) heap_relink(h, s);
+    return;
+  }
+  if (state == SPAN_UNUSED || state == SPAN_FREE || state == SPAN_TAIL || h == NULL) {
+    repool(s, state == SPAN_TAIL);
+    return;
+  }
+  if (vanished(h, mine)) recount(s);
+  heap_relink(h, s);
+  if (state == SPAN_HOT && (vanished(h, mine) || h->hot[heap_hot_slot(s->class_index)] != s)) heap_cool_span(h, s);
+}
+
+void fork_child(heap *mine) {
+  uint32_t end = arena_high_water();
+  runs_unlock_all();
+  if (end == 0) return;
+  pool_reset();
+  heap_reset_lists(heap_orphans());
+  for (uint32_t id = 1; id <= heap_count(); id++) heap_reset_lists(heap_at(id));
+  for (uint32_t i = 1, step; i < end; i += step) {
+    span *s = span_at(i);
+    step = walk_step(s);
+    if (span_state_now(s) != SPAN_RUN) repair(s, mine);
+  }
+  heap_rebuild_stacks();
+  for (uint32_t id = 1; id <= heap_count(); id++)
+    if (vanished(heap_at(id), mine)) heap_retire(heap_at(id));
+  heap_settle_all(mine);
+}

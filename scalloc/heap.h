@@ -1,0 +1,120 @@
+/*
+ * heap.h - a heap: one hot span per size class, a set of reusable spans per class, and the spans it owns.
+ *
+ * A heap is used by one thread at a time; everything that happens to its spans from outside goes through their state words and
+ * this heap's list lock. Heap structures are never given back, so an owner word may be followed at any time.
+ *
+ *   THREAD     a thread's default heap. When the thread exits the heap is retired whole and serves a later thread.
+ *   USER       made by scalloc_heap_new.
+ *   EXCLUSIVE  nobody but its user frees its blocks (Lua states): it needs no list lock. A foreign free is queued.
+ *   ORPHANS    owns the reusable spans of retired heaps; anyone takes from it before the arena is asked.
+ */
+#ifndef SCALLOC_HEAP_H
+#define SCALLOC_HEAP_H
+
+#include "lock.h"
+#include "scalloc/scalloc.h"
+#include "span.h"
+
+typedef struct scalloc_heap heap;
+
+typedef enum { HEAP_THREAD, HEAP_USER, HEAP_EXCLUSIVE, HEAP_ORPHANS } heap_kind;
+typedef enum { HEAP_UNUSED, HEAP_LIVE, HEAP_RETIRED } heap_status;
+
+enum {
+  HEAP_DIRECT = DIRECT_MAX / 8 + 1,                       /* hot spans found by size: entry i serves sizes up to 8 i */
+  HEAP_DIRECT_CLASSES = 28,                               /* classes up to DIRECT_MAX */
+  HEAP_HOTS = HEAP_DIRECT + CLASSES - HEAP_DIRECT_CLASSES, /* the others by class */
+  HEAP_CLIENT_BYTES = 192,                                /* for the packaging on top of an exclusive heap */
+};
+
+typedef struct {
+  volatile unsigned head; /* also read without the lock, as a hint */
+  uint32_t tail;
+} span_list;
+
+struct scalloc_heap {
+  /* ---- the user's ---- */
+  span *hot[HEAP_HOTS];  /* never NULL: without a span, the empty one */
+  uintptr_t arena_base;  /* copies, so that a sibling library's fast path needs no symbol of this one */
+  char *table;
+  uint64_t remote_frees; /* frees of others' blocks done by this heap's user */
+  uint64_t adoptions;
+  heap_kind kind;        /* constant in use */
+  uint32_t id;           /* constant for ever, from 1 */
+  _Alignas(16) char client[HEAP_CLIENT_BYTES];
+  /* ---- shared ---- */
+  spin_lock lock aligned_to(CACHE_LINE); /* the lists, in_list and link of their spans, status; owner changes of these */
+  volatile word_t status;
+  volatile unsigned mailed; /* the mail list may be non-empty; the user reads it without the lock */
+  span_list all, mail;
+  span_list sets[CLASSES];
+  volatile unsigned next; /* in the stacks of retired and unused heaps */
+} aligned_to(CACHE_LINE);
+
+extern span heap_no_span; /* the empty span: its list is always empty */
+
+/* Where the hot span of a class is kept. */
+always_inline unsigned heap_hot_slot(unsigned class_index) {
+  return class_index < HEAP_DIRECT_CLASSES ? (unsigned)(class_size(class_index) / 8) : HEAP_DIRECT + class_index - HEAP_DIRECT_CLASSES;
+}
+
+/* A heap of a kind, empty (or, for THREAD, one retired with its spans). NULL and ENOMEM. */
+private_api heap *heap_create(heap_kind kind);
+
+/* Ends a USER or EXCLUSIVE heap and all its blocks: O(its spans). */
+private_api void heap_end(heap *h);
+
+/* The end of a thread: hot spans cool down, reusable ones go to the orphans, the structure waits for the next thread. */
+void heap_retire(heap *h);
+
+/*
+ * A hot span of the class with at least one block on its free list, or NULL (no memory). The slow path of every allocation:
+ * settles mail, then tries in this order: own lists, blocks never carved, remote list, reusable spans, growth of the real
+ * span, pool, orphans, free runs, arena.
+ */
+private_api span *heap_refill(heap *h, unsigned class_index);
+
+/* A plain free by the user of `h` that will bring the span's used count to its notify mark. */
+private_api void heap_notified(heap *h, span *s, void *block);
+
+/* A free of a block that is not a plain one: by another thread, or by the owner of a shared span. `user` may be NULL. */
+void heap_free_elsewhere(heap *user, span *s, void *block);
+
+void heap_settle(heap *h); /* the mail of the caller's heap */
+void heap_cool(heap *h);   /* gives the empty hot spans of the caller's heap back */
+
+/* Settles every span of every heap, on behalf of the user of `user` (may be NULL): exact at a quiescent point. O(spans). */
+void heap_settle_all(heap *user);
+
+/* For large blocks, which belong to a heap only as members of its list of all spans. */
+void heap_link(heap *h, span *s);
+void heap_unlink(heap *h, span *s);
+
+/* Allocation by size, as malloc, past the fast path; and in a known class or above LARGE_MIN. NULL and ENOMEM. */
+private_api void *heap_allocate(heap *h, size_t size);
+private_api void *heap_allocate_class(heap *h, unsigned class_index);
+private_api void *heap_allocate_large(heap *h, size_t size, size_t alignment, bool headroom, bool *zeroed);
+
+/* A free of any block by the user of `h` (may be NULL): every check, every case. Keeps errno. */
+private_api void heap_free_any(heap *h, void *block);
+
+/* Resizes a block, by moving it to `h` if need be; size > 0. NULL and ENOMEM only for growth. */
+private_api void *heap_reallocate(heap *h, void *block, size_t size);
+
+/* Every heap structure there is, by id from 1. */
+uint32_t heap_count(void);
+heap *heap_at(uint32_t id);
+heap *heap_orphans(void);
+
+/* Visits the spans of one heap: its own `all` list. */
+private_api void heap_each_span(heap *h, void (*visit)(span *s, void *context), void *context);
+
+/* ---- for the child of a fork, where only the calling thread is left (fork.c) ---- */
+
+void heap_reset_lists(heap *h);     /* empties its lists and opens its lock */
+void heap_relink(heap *h, span *s); /* puts a span of the heap back into the lists its state asks for */
+void heap_cool_span(heap *h, span *s);
+void heap_rebuild_stacks(void);     /* the retired and the unused heaps, by their status */
+
+#endif

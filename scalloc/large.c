@@ -1,0 +1,155 @@
+/*
+ * large.c - runs of spans as blocks. A run in use: its first slot is LARGE and knows the length; the others are TAIL and know
+ * the first. A slot behind a run that shrank or ended may still say TAIL, so a tail counts only if its head covers it.
+ */
+#include "large.h"
+
+#include "os.h"
+#include "pool.h"
+#include "purge.h"
+#include "runs.h"
+
+static size_t whole_pages(size_t size) { return (size + PAGE - 1) & ~(size_t)(PAGE - 1); }
+static uint32_t spans_for(size_t size) { return (uint32_t)((size + SPAN_BYTES - 1) >> SPAN_SHIFT); }
+
+static void set_state(span *s, span_state state) {
+  word_store_release(&s->word, word_next(word_load_relaxed(&s->word), state, 0, 0));
+}
+
+static void mark_tails(uint32_t first, uint32_t from, uint32_t to) {
+  for (uint32_t i = first + from; i < first + to; i++) {
+    span_at(i)->run_head = first;
+    set_state(span_at(i), SPAN_TAIL);
+  }
+}
+
+span *large_head(span *s) {
+  if (span_state_now(s) != SPAN_TAIL) return NULL;
+  span *head = span_at(s->run_head);
+  return span_state_now(head) == SPAN_LARGE && span_index(s) - s->run_head < head->run ? head : NULL;
+}
+
+/* Charges what a block needs beyond what its run is charged with; makes room by a purge once. */
+static bool charge_to(span *s, size_t bytes) {
+  if (bytes <= s->charged) return true;
+  size_t more = bytes - s->charged;
+  if (!arena_charge(more)) {
+    purge_all();
+    if (!arena_charge(more)) return false;
+  }
+  s->charged = bytes;
+  return true;
+}
+
+/* `count` contiguous spans from the free runs, a fresh part of the arena, or the pool turned into runs. */
+static uint32_t take_run(uint32_t count) {
+  uint32_t first = runs_take(count);
+  if (first == 0 && (first = arena_take(count)) != 0) {
+    span_at(first)->run = count;
+    span_at(first)->run_clean = 1;
+    set_state(span_at(first), SPAN_LARGE);
+  }
+  if (first == 0 && purge_pool_into_runs()) first = runs_take(count);
+  return first;
+}
+
+static void give_clean(uint32_t first, uint32_t count) {
+  set_state(span_at(first), SPAN_FREE);
+  runs_give(first, count, true);
+}
+
+/* A run with room for an aligned one; what lies before and behind it goes back. */
+static uint32_t take_aligned_run(uint32_t count, size_t alignment) {
+  uint32_t extra = (uint32_t)(alignment >> SPAN_SHIFT) - 1, first = take_run(count + extra), before, all;
+  if (first == 0) return 0;
+  bool clean = span_at(first)->run_clean;
+  all = span_at(first)->run;
+  before = (uint32_t)(((alignment - (uintptr_t)arena_span_start(first)) & (alignment - 1)) >> SPAN_SHIFT);
+  if (!clean) { /* a warm run cannot be cut as it is */
+    if (!purge_run(first, all)) {
+      runs_give(first, all, false);
+      return 0;
+    }
+    arena_discharge(span_at(first)->charged);
+    span_at(first)->charged = 0;
+  }
+  span *s = span_at(first + before);
+  s->run = count;
+  s->run_clean = 1;
+  set_state(s, SPAN_LARGE);
+  if (before) give_clean(first, before);
+  if (all > before + count) give_clean(first + before + count, all - before - count);
+  return first + before;
+}
+
+span *large_take(size_t size, size_t alignment, bool headroom, bool *zeroed) {
+  if (size > (size_t)arena.spans << SPAN_SHIFT) return NULL;
+  uint32_t count = spans_for(size), first = 0;
+  if (alignment > SPAN_BYTES && alignment >> SPAN_SHIFT >= arena.spans) return NULL;
+  if (alignment > SPAN_BYTES)
+    first = take_aligned_run(count, alignment);
+  else if (headroom && count < arena.spans >> 10)
+    first = take_run(count + count / 2 + 1);
+  if (first == 0 && alignment <= SPAN_BYTES) first = take_run(count);
+  if (first == 0) return NULL;
+  span *s = span_at(first);
+  s->block = 0;
+  s->in_list = 0;
+  word_store_relaxed(&s->owner, 0);
+  if (s->run_clean) s->charged = 0;
+  *zeroed = s->run_clean;
+  s->large_bytes = whole_pages(size);
+  mark_tails(first, 1, s->run);
+  if (charge_to(s, s->large_bytes)) return s;
+  large_release(s);
+  return NULL;
+}
+
+void large_release(span *s) {
+  uint32_t first = span_index(s), count = s->run;
+  set_state(s, SPAN_FREE);
+  if (!runs_give(first, count, false)) {
+    /* The warm cache is full. If the OS keeps the pages too, the run waits, whole, in the pool of single spans. */
+    bool clean = purge_run(first, count);
+    arena_discharge(s->charged);
+    s->charged = 0;
+    for (uint32_t i = 0; !clean && i < count; i++) {
+      span_at(first + i)->dirty = SPAN_BYTES;
+      set_state(span_at(first + i), SPAN_FREE);
+      pool_put(span_at(first + i), i);
+    }
+    if (clean) runs_give(first, count, true);
+  }
+  purge_tick();
+}
+
+/* Gives back the spans behind the first `keep` of a run. */
+static void cut(span *s, uint32_t keep) {
+  uint32_t first = span_index(s), behind = s->run - keep;
+  if (!purge_run(first + keep, behind)) return;
+  s->run = keep;
+  set_state(span_at(first + keep), SPAN_FREE);
+  runs_give(first + keep, behind, true);
+}
+
+bool large_resize(span *s, size_t size) {
+  size_t bytes = whole_pages(size);
+  uint32_t count = spans_for(bytes), have = s->run, first = span_index(s);
+  if (count > have) {
+    if (!charge_to(s, bytes)) return false;
+    if (!runs_extend(first + have, count - have) && !arena_extend(first + have, count - have)) return false;
+    mark_tails(first, have, count);
+    s->run = count;
+  } else {
+    if (!charge_to(s, bytes)) return false;
+    size_t idle = s->large_bytes > bytes ? s->large_bytes - bytes : 0;
+    if (idle >= SPAN_BYTES / 2) os_purge(span_start(s) + bytes, idle);
+    if (idle > 0 && count < have / 2) cut(s, count);
+    if (bytes < s->charged) {
+      arena_discharge(s->charged - bytes);
+      s->charged = bytes;
+    }
+  }
+  s->large_bytes = bytes;
+  return true;
+}

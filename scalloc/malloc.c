@@ -1,0 +1,244 @@
+/*
+ * malloc.c - the public allocation functions: argument checks, errno, and the way to the fast path or past it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "fast.h"
+#include "large.h"
+#include "purge.h"
+#include "scalloc/scalloc.h"
+#include "thread.h"
+
+static void *no_memory(void) {
+  errno = ENOMEM;
+  return NULL;
+}
+
+/* ---- allocation ------------------------------------------------------------------------------------------------------- */
+
+void *heap_allocate_large(heap *h, size_t size, size_t alignment, bool headroom, bool *zeroed) {
+  if (size > PTRDIFF_MAX) return no_memory();
+  span *s = large_take(size, alignment, headroom, zeroed);
+  if (s == NULL) return no_memory();
+  if (h->kind != HEAP_THREAD) {
+    word_store_release(&s->owner, (word_t)h);
+    heap_link(h, s);
+  }
+  return span_start(s);
+}
+
+void *heap_allocate_class(heap *h, unsigned class_index) {
+  span *s = h->hot[heap_hot_slot(class_index)];
+  if (s->free == NULL && (s = heap_refill(h, class_index)) == NULL) return NULL;
+  return fast_pop(s);
+}
+
+void *heap_allocate(heap *h, size_t size) {
+  bool zeroed;
+  if (size > LARGE_MIN) return heap_allocate_large(h, size, 1, false, &zeroed);
+  return heap_allocate_class(h, class_of_malloc(size));
+}
+
+/* The calling thread's heap, made if need be. */
+static heap *my_heap(void) { return thread_heap != &thread_no_heap ? thread_heap : thread_attach(); }
+
+static never_inline void *malloc_slow(size_t size) {
+  heap *h = my_heap();
+  return h ? heap_allocate(h, size) : NULL;
+}
+
+void *scalloc_malloc(size_t size) {
+  if (likely(size <= DIRECT_MAX)) {
+    void *block = fast_alloc(thread_heap, (size + 15) & ~(size_t)15);
+    if (likely(block != NULL)) return block;
+  }
+  return malloc_slow(size);
+}
+
+void *scalloc_heap_malloc(heap *h, size_t size) {
+  if (likely(size <= DIRECT_MAX)) {
+    void *block = fast_alloc(h, (size + 15) & ~(size_t)15);
+    if (likely(block != NULL)) return block;
+  }
+  return heap_allocate(h, size);
+}
+
+static void *allocate_zeroed(heap *h, size_t count, size_t size) {
+  size_t bytes;
+  bool zeroed = false;
+  if (__builtin_mul_overflow(count, size, &bytes)) return no_memory();
+  void *block = bytes > LARGE_MIN ? heap_allocate_large(h, bytes, 1, false, &zeroed) : scalloc_heap_malloc(h, bytes);
+  if (block && !zeroed) memset(block, 0, bytes);
+  return block;
+}
+
+void *scalloc_calloc(size_t count, size_t size) {
+  heap *h = my_heap();
+  return h ? allocate_zeroed(h, count, size) : NULL;
+}
+
+void *scalloc_heap_calloc(heap *h, size_t count, size_t size) { return allocate_zeroed(h, count, size); }
+
+static void *allocate_aligned(heap *h, size_t alignment, size_t size) {
+  bool zeroed;
+  if (alignment == 0 || (alignment & (alignment - 1)) != 0) {
+    errno = EINVAL;
+    return NULL;
+  }
+  if (alignment <= 16) return heap_allocate(h, size);
+  if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX) return no_memory();
+  size_t rounded = size <= alignment ? alignment : (size + alignment - 1) & ~(alignment - 1);
+  if (rounded > LARGE_MIN) return heap_allocate_large(h, size > LARGE_MIN ? size : LARGE_MIN + 1, alignment, false, &zeroed);
+  /* Blocks lie at multiples of the power of two in their size; four steps up there is a power of two itself. */
+  unsigned c = class_of(rounded);
+  while (class_size(c) % alignment != 0) c++;
+  return heap_allocate_class(h, c);
+}
+
+void *scalloc_aligned_alloc(size_t alignment, size_t size) {
+  heap *h = my_heap();
+  return h ? allocate_aligned(h, alignment, size) : NULL;
+}
+
+void *scalloc_heap_aligned_alloc(heap *h, size_t alignment, size_t size) { return allocate_aligned(h, alignment, size); }
+
+/* ---- free ------------------------------------------------------------------------------------------------------------- */
+
+static bool is_small(span_state state) { return state == SPAN_HOT || state == SPAN_FLOATING || state == SPAN_REUSABLE; }
+
+static _Noreturn void invalid(const void *block, const char *why) { os_panic("invalid pointer", block, why); }
+
+/* The slot of what must be a live block, as far as that can be seen for nothing. */
+static span *span_of_block(const void *block) {
+  span *s = span_of(block);
+  if (s == NULL) invalid(block, "not in the arena of this allocator");
+  span_state state = span_state_now(s);
+  size_t offset = (size_t)((const char *)block - span_start(s));
+  if (is_small(state)) {
+    if (offset < s->first || offset >= SPAN_BYTES || offset % 8 != 0) invalid(block, "not a block");
+  } else if (state != SPAN_LARGE) {
+    invalid(block, state == SPAN_TAIL ? "inside a large block" : "in memory that is not allocated");
+  } else if (offset != 0) {
+    invalid(block, "inside a large block");
+  }
+  return s;
+}
+
+static void free_large(span *s) {
+  heap *h = owner_heap(word_load_acquire(&s->owner));
+  if (h) heap_unlink(h, s);
+  large_release(s);
+}
+
+void heap_free_any(heap *user, void *block) {
+  if (block == NULL) return;
+  int saved = errno;
+  span *s = span_of_block(block);
+  if (span_state_now(s) == SPAN_LARGE)
+    free_large(s);
+  else if (user && word_load_relaxed(&s->owner) == (word_t)user)
+    fast_free(user, s, block);
+  else
+    heap_free_elsewhere(user, s, block);
+  errno = saved;
+}
+
+static never_inline void free_slow(void *block) { heap_free_any(thread_heap_or_null(), block); }
+
+void scalloc_free(void *block) {
+  span *s = span_of(block);
+  heap *h = thread_heap;
+  if (likely(s != NULL) && likely(word_load_relaxed(&s->owner) == (word_t)h))
+    fast_free(h, s, block);
+  else
+    free_slow(block);
+}
+
+void scalloc_free_sized(void *block, size_t size) {
+  (void)size;
+  scalloc_free(block);
+}
+
+void scalloc_heap_free(heap *h, void *block) {
+  span *s = span_of(block);
+  if (likely(s != NULL) && likely(word_load_relaxed(&s->owner) == (word_t)h) && likely(span_state_now(s) != SPAN_LARGE))
+    fast_free(h, s, block);
+  else
+    heap_free_any(h, block);
+}
+
+/* ---- realloc ---------------------------------------------------------------------------------------------------------- */
+
+size_t scalloc_usable_size(const void *block) {
+  span *s = span_of(block);
+  if (s == NULL) return 0;
+  span_state state = span_state_now(s);
+  return is_small(state) ? s->block : state == SPAN_LARGE && block == span_start(s) ? s->large_bytes : 0;
+}
+
+size_t scalloc_good_size(size_t size) {
+  if (size > PTRDIFF_MAX) return 0;
+  return size > LARGE_MIN ? (size + PAGE - 1) & ~(size_t)(PAGE - 1) : class_size(class_of_malloc(size));
+}
+
+/* Stays where it is: fits, and is not so much smaller that a move would pay. */
+static bool fits(size_t usable, size_t size) { return size <= usable && (size > usable / 2 || usable <= 64); }
+
+void *heap_reallocate(heap *h, void *block, size_t size) {
+  if (size > PTRDIFF_MAX) return no_memory();
+  span *s = span_of_block(block);
+  bool large = span_state_now(s) == SPAN_LARGE, zeroed;
+  size_t usable = large ? s->large_bytes : s->block;
+  if (large ? size > LARGE_MIN && large_resize(s, size) : fits(usable, size)) return block;
+  bool shrinks = size <= usable;
+  int saved = errno;
+  void *moved = size > LARGE_MIN ? heap_allocate_large(h, size, 1, true, &zeroed) : heap_allocate(h, size);
+  if (moved == NULL) {
+    if (shrinks) errno = saved;
+    return shrinks ? block : NULL;
+  }
+  memcpy(moved, block, shrinks ? size : usable);
+  heap_free_any(h, block);
+  return moved;
+}
+
+void *scalloc_realloc(void *block, size_t size) {
+  if (block == NULL) return scalloc_malloc(size);
+  if (size == 0) {
+    scalloc_free(block);
+    return NULL;
+  }
+  heap *h = my_heap();
+  return h ? heap_reallocate(h, block, size) : NULL;
+}
+
+void *scalloc_heap_realloc(heap *h, void *block, size_t size) {
+  if (block == NULL) return scalloc_heap_malloc(h, size);
+  if (size == 0) {
+    scalloc_heap_free(h, block);
+    return NULL;
+  }
+  return heap_reallocate(h, block, size);
+}
+
+/* ---- heaps and purge -------------------------------------------------------------------------------------------------- */
+
+scalloc_heap *scalloc_heap_new(void) { return heap_create(HEAP_USER); }
+
+void scalloc_heap_destroy(scalloc_heap *h) {
+  if (h) heap_end(h);
+}
+
+size_t scalloc_purge(void) {
+  int saved = errno;
+  heap *h = thread_heap_or_null();
+  if (h) {
+    heap_settle(h);
+    heap_cool(h);
+  }
+  heap_settle_all(h);
+  size_t bytes = purge_all();
+  errno = saved;
+  return bytes;
+}

@@ -1,0 +1,47 @@
+/*
+ * os.h - everything the allocator asks of an operating system. One implementation per system (os_linux.c); the unit tests
+ * bring their own, which can refuse any call.
+ *
+ * None of these functions allocates, locks or uses stdio. Those that return bool give false when the system refuses.
+ */
+#ifndef SCALLOC_OS_H
+#define SCALLOC_OS_H
+
+#include "platform.h"
+
+/* Reserves address space without access or backing, near `hint` if that is free; NULL when refused. */
+void *os_reserve(void *hint, size_t bytes);
+void os_unreserve(void *start, size_t bytes);
+
+/* Makes part of a reservation readable and writable; the pages are zero until touched. */
+bool os_open(void *start, size_t bytes);
+
+/* Takes the backing of pages away; they read as zero when touched again. */
+bool os_purge(void *start, size_t bytes);
+
+/* Asks for small pages and no core dump in a whole reservation (advice only) ... */
+void os_advise_reserved(void *start, size_t bytes);
+/* ... and for core dumps of its opened part again. */
+void os_advise_opened(void *start, size_t bytes);
+
+/* How much more address space this process may reserve (RLIMIT_AS); SIZE_MAX without a limit. */
+size_t os_address_space_left(void);
+
+/* An address for the arena to ask for, different from process to process. */
+void *os_arena_hint(size_t bytes);
+
+bool os_under_valgrind(void);
+unsigned os_processors(void);     /* that this process may run on */
+uint32_t os_now_ms(void);         /* a monotonic clock, a few ms coarse; wraps */
+void os_yield(void);
+size_t os_page_size(void);
+
+/* The value of an environment variable, or NULL. */
+const char *os_environment(const char *name);
+
+void os_write_stderr(const char *text, size_t length);
+
+/* One line `scalloc: <what> <address>: <why>` on stderr, then abort. */
+_Noreturn void os_panic(const char *what, const void *address, const char *why);
+
+#endif

@@ -1,0 +1,143 @@
+/*
+ * os_linux.c - the OS seam on Linux: thin wrappers round system calls, no state but what is constant for a process.
+ */
+#include "os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+void *os_reserve(void *hint, size_t bytes) {
+  void *p = mmap(hint, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return p == MAP_FAILED ? NULL : p;
+}
+
+void os_unreserve(void *start, size_t bytes) { munmap(start, bytes); }
+
+bool os_open(void *start, size_t bytes) { return mprotect(start, bytes, PROT_READ | PROT_WRITE) == 0; }
+
+bool os_purge(void *start, size_t bytes) {
+  int failed;
+  do {
+    failed = madvise(start, bytes, MADV_DONTNEED);
+  } while (failed && errno == EAGAIN);
+  return failed == 0;
+}
+
+void os_advise_reserved(void *start, size_t bytes) {
+  madvise(start, bytes, MADV_NOHUGEPAGE);
+  madvise(start, bytes, MADV_DONTDUMP);
+}
+
+void os_advise_opened(void *start, size_t bytes) { madvise(start, bytes, MADV_DODUMP); }
+
+/* The first figure of /proc/self/statm: the size of this process's address space in pages; 0 if it cannot be read. */
+static size_t address_space_pages(void) {
+  char text[32];
+  int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  ssize_t length = read(fd, text, sizeof text - 1);
+  close(fd);
+  size_t pages = 0;
+  for (ssize_t i = 0; i < length && text[i] >= '0' && text[i] <= '9'; i++) pages = pages * 10 + (size_t)(text[i] - '0');
+  return pages;
+}
+
+size_t os_address_space_left(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return SIZE_MAX;
+  size_t used = address_space_pages() * os_page_size();
+  return limit.rlim_cur > used ? (size_t)limit.rlim_cur - used : 0;
+}
+
+void *os_arena_hint(size_t bytes) {
+  /* Between 32 and 80 TB lie no libraries, stacks or heaps of other allocators, whatever the layout of the process; arena
+     addresses there also stay outside the range that a conservative collector takes for its own. */
+  if (UNDER_TSAN || bytes > (size_t)1 << 45) return NULL;
+  const unsigned char *random = (const unsigned char *)getauxval(AT_RANDOM);
+  uint64_t seed = 0;
+  if (random) memcpy(&seed, random, sizeof seed);
+  return (void *)(((uintptr_t)1 << 45) + ((seed & 0x7FFFFF) << 21));
+}
+
+bool os_under_valgrind(void) {
+  const char *preload = os_environment("LD_PRELOAD");
+  return preload && strstr(preload, "vgpreload");
+}
+
+unsigned os_processors(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 64;
+  int n = CPU_COUNT(&set);
+  return n > 0 ? (unsigned)n : 1;
+}
+
+uint32_t os_now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return (uint32_t)((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+}
+
+void os_yield(void) { sched_yield(); }
+
+size_t os_page_size(void) { return (size_t)getauxval(AT_PAGESZ); }
+
+const char *os_environment(const char *name) {
+  size_t length = strlen(name);
+  for (char **entry = environ; entry && *entry; entry++)
+    if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=') return *entry + length + 1;
+  return NULL;
+}
+
+void os_write_stderr(const char *text, size_t length) {
+  while (length > 0) {
+    ssize_t n = write(STDERR_FILENO, text, length);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    text += n;
+    length -= (size_t)n;
+  }
+}
+
+static char *append(char *to, const char *end, const char *text) {
+  while (*text && to < end) *to++ = *text++;
+  return to;
+}
+
+_Noreturn void os_panic(const char *what, const void *address, const char *why) {
+  char line[256], *end = line + sizeof line - 1, digits[20];
+  char *p = append(append(append(line, end, "scalloc: "), end, what), end, " 0x");
+  int n = 0;
+  uintptr_t value = (uintptr_t)address;
+  do digits[n++] = "0123456789abcdef"[value & 15];
+  while ((value >>= 4) != 0);
+  while (n > 0 && p < end) *p++ = digits[--n];
+  p = append(append(p, end, ": "), end, why);
+  *p++ = '\n';
+  os_write_stderr(line, (size_t)(p - line));
+  abort();
+}
+
+#if defined(SCALLOC_ASSERTS) && SCALLOC_ASSERTS
+_Noreturn void os_assertion(const char *text, const char *file, int line) {
+  char buffer[512], *end = buffer + sizeof buffer - 1, digits[12];
+  char *p = append(append(append(append(buffer, end, "scalloc: assertion "), end, text), end, " at "), end, file);
+  int n = 0;
+  p = append(p, end, ":");
+  do digits[n++] = (char)('0' + line % 10);
+  while ((line /= 10) != 0);
+  while (n > 0 && p < end) *p++ = digits[--n];
+  *p++ = '\n';
+  os_write_stderr(buffer, (size_t)(p - buffer));
+  abort();
+}
+#endif

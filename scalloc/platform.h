@@ -1,0 +1,54 @@
+/* platform.h - what differs between compilers and processors, and nothing else. */
+#ifndef SCALLOC_PLATFORM_H
+#define SCALLOC_PLATFORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "names.h"
+
+#if defined(__GNUC__)
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define always_inline static inline __attribute__((always_inline))
+#define never_inline __attribute__((noinline, cold))
+#define private_api __attribute__((visibility("default"))) /* for the sibling libraries, under the private version node */
+#define thread_word static __thread __attribute__((tls_model("initial-exec")))
+#define aligned_to(n) __attribute__((aligned(n)))
+#else
+#error "scalloc needs GCC or Clang"
+#endif
+
+#define CACHE_LINE 64
+
+#if defined(__x86_64__) || defined(__i386__)
+#define cpu_relax() __builtin_ia32_pause()
+#else
+#define cpu_relax() ((void)0)
+#endif
+
+/* Running on a big shadow: TSan accepts few addresses and gets a smaller arena where the kernel puts it. */
+#if defined(__SANITIZE_THREAD__)
+#define UNDER_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNDER_TSAN 1
+#endif
+#endif
+#ifndef UNDER_TSAN
+#define UNDER_TSAN 0
+#endif
+
+/* The index of the highest set bit of x > 0. */
+always_inline unsigned log2_floor(uint64_t x) { return 63u - (unsigned)__builtin_clzll(x); }
+
+/* Internal invariants, held in debug builds. */
+#if defined(SCALLOC_ASSERTS) && SCALLOC_ASSERTS
+_Noreturn void os_assertion(const char *text, const char *file, int line);
+#define assert_that(x) ((x) ? (void)0 : os_assertion(#x, __FILE__, __LINE__))
+#else
+#define assert_that(x) ((void)sizeof((x) ? 1 : 0))
+#endif
+
+#endif

@@ -1,0 +1,97 @@
+/*
+ * purge.c - sweeps the dirty stacks of the pool and the warm cache of runs for old entries.
+ *
+ * A stack is taken whole, so its spans are in the purger's hands alone while their pages are taken; the young ones go back in
+ * their order. Entries lie youngest first.
+ */
+#include "purge.h"
+
+#include "options.h"
+#include "os.h"
+#include "pool.h"
+#include "runs.h"
+
+static volatile word_t next_purge; /* ms, low 32 bits; bit 32 set once begun */
+static volatile word_t purges;
+
+size_t purge_count(void) { return word_load_acquire(&purges); }
+
+bool purge_run(uint32_t first, uint32_t count) {
+  if (!os_purge(arena_span_start(first), (size_t)count << SPAN_SHIFT)) return false;
+  word_add_full(&purges, 1);
+  return true;
+}
+
+static void purged(span *s) {
+  s->dirty = 0;
+  arena_discharge(s->charged);
+  s->charged = 0;
+}
+
+/* Purges the spans of a chain that are at least `age` ms old; the others go back, as do those that the OS kept. */
+static size_t purge_chain(unsigned slot, unsigned n, uint32_t index, uint32_t now, uint32_t age) {
+  uint32_t keep_first = 0, keep_last = 0;
+  size_t bytes = 0;
+  while (index != 0) {
+    span *s = span_at(index);
+    uint32_t next = half_load_relaxed(&s->pool_next);
+    if (now - s->stamp >= age && purge_run(index, 1)) {
+      bytes += s->dirty;
+      purged(s);
+      pool_put(s, n);
+    } else {
+      if (keep_first == 0)
+        keep_first = index;
+      else
+        half_store_relaxed(&span_at(keep_last)->pool_next, index);
+      keep_last = index;
+    }
+    index = next;
+  }
+  if (keep_first != 0) pool_put_chain(slot, n, keep_first, keep_last);
+  return bytes;
+}
+
+static size_t purge_older(uint32_t now, uint32_t age) {
+  size_t bytes = 0;
+  uint32_t first;
+  for (unsigned slot = 0; slot < POOL_DIRTY_SLOTS; slot++)
+    for (unsigned n = 0; n < pool_stacks(); n++) bytes += purge_chain(slot, n, pool_take_stack(slot, n), now, age);
+  while ((first = runs_take_dirty(now, age)) != 0) {
+    span *s = span_at(first);
+    uint32_t count = s->run;
+    if (!purge_run(first, count)) {
+      runs_give(first, count, false);
+      break;
+    }
+    bytes += s->charged;
+    purged(s);
+    runs_give(first, count, true);
+  }
+  return bytes;
+}
+
+void purge_tick(void) {
+  if (options.purge_delay_ms < 0) return;
+  uint32_t delay = (uint32_t)options.purge_delay_ms, now = os_now_ms();
+  word_t next = word_load_relaxed(&next_purge);
+  if (next != 0 && delay != 0 && (int32_t)(now - (uint32_t)next) < 0) return;
+  if (!word_cas_full(&next_purge, next, (word_t)1 << 32 | (uint32_t)(now + delay / 8 + 1))) return;
+  if (next != 0 || delay == 0) purge_older(now, delay);
+}
+
+size_t purge_all(void) { return purge_older(os_now_ms(), 0); }
+
+bool purge_pool_into_runs(void) {
+  bool any = false;
+  span *s;
+  purge_all();
+  while ((s = pool_take(0, 1)) != NULL) {
+    if (!runs_give(span_index(s), 1, s->dirty == 0)) {
+      pool_put(s, 0); /* dirty, and the OS does not take its pages */
+      break;
+    }
+    any = true;
+  }
+  return any;
+}

@@ -1,0 +1,26 @@
+/*
+ * purge.h - when and how the memory of empty spans goes back to the operating system.
+ *
+ * By age and in bulk: a span that has been empty for SCALLOC_PURGE_DELAY_MS loses its pages at the next slow path of anybody.
+ * Whole 2 MB ranges only, so that the kernel can free the page table too.
+ */
+#ifndef SCALLOC_PURGE_H
+#define SCALLOC_PURGE_H
+
+#include "span.h"
+
+/* On every slow path that gives or takes spans: purges what is old, if it is time and nobody else is at it. */
+void purge_tick(void);
+
+/* Purges every empty span and run now; bytes given back. */
+size_t purge_all(void);
+
+/* Takes the pages of a run or span that nobody uses. False: the OS refused, the pages are as they were. */
+bool purge_run(uint32_t first, uint32_t count);
+
+/* Turns the spans of the pool into runs, so that neighbours can serve large blocks. True if there were any. */
+bool purge_pool_into_runs(void);
+
+size_t purge_count(void); /* times a run or span was purged */
+
+#endif

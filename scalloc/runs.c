@@ -1,0 +1,178 @@
+/*
+ * runs.c - two sets of free runs: clean, by length with boundary tags in the span table; dirty, a bounded list.
+ *
+ * Only the first and the last slot of a free run say RUN; those between keep what they were. The word of a run's ends changes
+ * to and from RUN only under the lock, so a neighbour may be examined under it.
+ */
+#include "runs.h"
+
+#include "lock.h"
+
+enum { EXACT = 64, BUCKETS = EXACT + 20, DIRTY_MAX = 64, DIRTY_SPANS_MAX = 512 };
+
+static spin_lock lock;
+static uint32_t clean[BUCKETS]; /* first run of each length 1 .. 64, then of each power of two above */
+static uint32_t dirty[DIRTY_MAX];
+static unsigned dirty_count;
+static size_t dirty_spans;
+static volatile word_t free_spans;
+
+static unsigned bucket_of(uint32_t count) {
+  return count <= EXACT ? count - 1 : EXACT + log2_floor(count) - 6;
+}
+
+static void set_state(span *s, span_state state) {
+  word_store_release(&s->word, word_next(word_load_relaxed(&s->word), state, 0, 0));
+}
+
+static void insert_clean(uint32_t first, uint32_t count) {
+  span *s = span_at(first), *last = span_at(first + count - 1);
+  unsigned b = bucket_of(count);
+  s->run = count;
+  s->run_clean = last->run_clean = 1;
+  last->run_head = s->run_head = first;
+  set_state(s, SPAN_RUN);
+  if (last != s) set_state(last, SPAN_RUN);
+  s->link[LIST_SET] = (span_link){.next = clean[b], .prev = 0};
+  if (clean[b]) span_at(clean[b])->link[LIST_SET].prev = first;
+  clean[b] = first;
+}
+
+static void remove_clean(uint32_t first) {
+  span *s = span_at(first), *last = span_at(first + s->run - 1);
+  span_link at = s->link[LIST_SET];
+  if (at.next) span_at(at.next)->link[LIST_SET].prev = at.prev;
+  if (at.prev)
+    span_at(at.prev)->link[LIST_SET].next = at.next;
+  else
+    clean[bucket_of(s->run)] = at.next;
+  set_state(s, SPAN_FREE);
+  if (last != s) set_state(last, SPAN_FREE);
+}
+
+static bool is_clean_run(uint32_t index) {
+  return index != 0 && index < arena_high_water() && span_state_now(span_at(index)) == SPAN_RUN && span_at(index)->run_clean;
+}
+
+static void give_clean(uint32_t first, uint32_t count) {
+  if (is_clean_run(first - 1)) {
+    uint32_t before = span_at(first - 1)->run_head;
+    count += span_at(before)->run;
+    remove_clean(before);
+    first = before;
+  }
+  if (is_clean_run(first + count)) {
+    uint32_t behind = first + count;
+    count += span_at(behind)->run;
+    remove_clean(behind);
+  }
+  insert_clean(first, count);
+}
+
+/* First fit among the runs of the shortest bucket that can hold `count`. */
+static uint32_t find_clean(uint32_t count) {
+  for (unsigned b = bucket_of(count); b < BUCKETS; b++)
+    for (uint32_t i = clean[b]; i != 0; i = span_at(i)->link[LIST_SET].next)
+      if (span_at(i)->run >= count) return i;
+  return 0;
+}
+
+static uint32_t take_clean(uint32_t count) {
+  uint32_t first = find_clean(count), length;
+  if (first == 0) return 0;
+  length = span_at(first)->run;
+  remove_clean(first);
+  if (length > count) insert_clean(first + count, length - count);
+  span_at(first)->run = count;
+  span_at(first)->run_clean = 1;
+  return first;
+}
+
+static uint32_t remove_dirty(unsigned at) {
+  uint32_t first = dirty[at], count = span_at(first)->run;
+  dirty[at] = dirty[--dirty_count];
+  dirty_spans -= count;
+  set_state(span_at(first), SPAN_FREE);
+  if (count > 1) set_state(span_at(first + count - 1), SPAN_FREE);
+  return first;
+}
+
+/* The shortest warm run that fits and is at most a quarter too long. */
+static uint32_t take_warm(uint32_t count) {
+  unsigned best = DIRTY_MAX;
+  for (unsigned i = 0; i < dirty_count; i++) {
+    uint32_t length = span_at(dirty[i])->run;
+    if (length < count || length > count + count / 4) continue;
+    if (best == DIRTY_MAX || length < span_at(dirty[best])->run) best = i;
+  }
+  return best == DIRTY_MAX ? 0 : remove_dirty(best);
+}
+
+uint32_t runs_take(uint32_t count) {
+  if (word_load_acquire(&free_spans) < count) return 0;
+  lock_take(&lock);
+  uint32_t first = take_warm(count);
+  if (first == 0) first = take_clean(count);
+  if (first != 0) {
+    set_state(span_at(first), SPAN_LARGE);
+    word_store_relaxed(&free_spans, word_load_relaxed(&free_spans) - span_at(first)->run);
+  }
+  lock_give(&lock);
+  return first;
+}
+
+static bool give_dirty(uint32_t first, uint32_t count) {
+  span *s = span_at(first), *last = span_at(first + count - 1);
+  if (dirty_count == DIRTY_MAX || dirty_spans + count > DIRTY_SPANS_MAX) return false;
+  s->run = count;
+  s->run_clean = last->run_clean = 0;
+  s->run_head = last->run_head = first;
+  s->stamp = os_now_ms();
+  set_state(s, SPAN_RUN);
+  if (last != s) set_state(last, SPAN_RUN);
+  dirty[dirty_count++] = first;
+  dirty_spans += count;
+  return true;
+}
+
+bool runs_give(uint32_t first, uint32_t count, bool is_clean) {
+  bool given = true;
+  lock_take(&lock);
+  if (is_clean)
+    give_clean(first, count);
+  else
+    given = give_dirty(first, count);
+  if (given) word_store_relaxed(&free_spans, word_load_relaxed(&free_spans) + count);
+  lock_give(&lock);
+  return given;
+}
+
+bool runs_extend(uint32_t end, uint32_t count) {
+  bool found = false;
+  if (word_load_acquire(&free_spans) < count) return false;
+  lock_take(&lock);
+  if (is_clean_run(end) && span_at(end)->run_head == end && span_at(end)->run >= count) {
+    uint32_t length = span_at(end)->run;
+    remove_clean(end);
+    if (length > count) insert_clean(end + count, length - count);
+    word_store_relaxed(&free_spans, word_load_relaxed(&free_spans) - count);
+    found = true;
+  }
+  lock_give(&lock);
+  return found;
+}
+
+uint32_t runs_take_dirty(uint32_t now, uint32_t age) {
+  uint32_t first = 0;
+  lock_take(&lock);
+  for (unsigned i = 0; i < dirty_count && first == 0; i++)
+    if (now - span_at(dirty[i])->stamp >= age) first = remove_dirty(i);
+  if (first != 0) word_store_relaxed(&free_spans, word_load_relaxed(&free_spans) - span_at(first)->run);
+  lock_give(&lock);
+  return first;
+}
+
+size_t runs_spans(void) { return word_load_acquire(&free_spans); }
+
+void runs_lock_all(void) { lock_take(&lock); }
+void runs_unlock_all(void) { lock_give(&lock); }

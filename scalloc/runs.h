@@ -1,0 +1,32 @@
+/*
+ * runs.h - free runs of contiguous spans, for blocks above 1 MB.
+ *
+ * Clean runs (their pages are zero) merge with clean neighbours and are split at will. Dirty ones, freed a moment ago, form a
+ * small warm cache that serves requests of about their length as they are, until they are purged. One lock; no call to the OS
+ * is made under it.
+ */
+#ifndef SCALLOC_RUNS_H
+#define SCALLOC_RUNS_H
+
+#include "span.h"
+
+/* A run of `count` spans, or one a little longer from the warm cache; 0: none. Its first slot is LARGE, `run` is its length,
+   run_clean tells whether its pages are zero. */
+uint32_t runs_take(uint32_t count);
+
+/* Gives a run back that is in nobody's hands. False: the warm cache is full, the caller purges the run and comes again. */
+bool runs_give(uint32_t first, uint32_t count, bool clean);
+
+/* Lengthens a run in use by taking `count` spans behind it, if a clean free run lies there. */
+bool runs_extend(uint32_t end, uint32_t count);
+
+/* Takes one dirty run that was freed more than `age` ms ago out of the cache: its first index, or 0. */
+uint32_t runs_take_dirty(uint32_t now, uint32_t age);
+
+size_t runs_spans(void); /* free spans in runs now */
+
+/* Holds the run lock across a fork. */
+void runs_lock_all(void);
+void runs_unlock_all(void);
+
+#endif

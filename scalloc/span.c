@@ -1,0 +1,165 @@
+/*
+ * span.c - the protocol of the state word.
+ *
+ * Data: the slots. Who may touch which field, and why a foreign thread may conclude from `used`, is said in span.h. Every
+ * function here is lock-free; a CAS is retried only because another thread's CAS succeeded.
+ */
+#include "span.h"
+
+#include "options.h"
+
+static uint32_t blocks_of(const span *s) { return (s->limit - s->first) / s->block; }
+
+uint32_t span_threshold(const span *s) { return (uint32_t)((uint64_t)blocks_of(s) * options.reuse_threshold / 100); }
+
+void span_open(span *s, struct scalloc_heap *owner, unsigned class_index) {
+  s->block = (uint32_t)class_size(class_index);
+  s->first = (uint32_t)class_first_offset(class_index, span_index(s));
+  s->class_index = (uint16_t)class_index;
+  s->free = s->spare = NULL;
+  s->bump = s->first;
+  s->limit = (uint32_t)class_initial_limit(class_index, s->first);
+  s->notify = NEVER;
+  s->reuse_live = -1;
+  half_store_relaxed(&s->used, 0);
+  word_store_relaxed(&s->owner, (word_t)owner);
+  word_store_release(&s->word, word_next(word_load_relaxed(&s->word), SPAN_HOT, 0, 0));
+}
+
+/* The remote list of `w` becomes one of the owner's, which must have room for it; its blocks no longer count as used. */
+static void take_list(span *s, word_t w) {
+  if (word_count(w) == 0) return;
+  void *list = span_start(s) + ((size_t)word_head(w) << GRANULE_SHIFT);
+  if (s->free == NULL)
+    s->free = list;
+  else
+    s->spare = list;
+  half_store_relaxed(&s->used, half_load_relaxed(&s->used) - word_count(w));
+}
+
+bool span_make_hot(span *s, struct scalloc_heap *owner) {
+  bool room = s->free == NULL || s->spare == NULL;
+  word_t w, hot;
+  do {
+    w = word_load_acquire(&s->word);
+    if (word_state(w) != SPAN_REUSABLE) return false;
+    hot = word_next(w, SPAN_HOT, room ? 0 : word_head(w), room ? 0 : word_count(w));
+  } while (!word_cas_full(&s->word, w, hot));
+  word_store_relaxed(&s->owner, (word_t)owner); /* no longer shared; visible before the next word of this span */
+  s->notify = NEVER;
+  if (room) take_list(s, w);
+  return true;
+}
+
+/* The state that a span with these figures belongs in. */
+static span_state state_for(uint32_t live, int32_t reusable_at) {
+  if (live == 0) return SPAN_FREE;
+  return (int64_t)live <= reusable_at ? SPAN_REUSABLE : SPAN_FLOATING;
+}
+
+static span_step step_to(span_state state) {
+  return state == SPAN_FREE ? STEP_FREE : state == SPAN_REUSABLE ? STEP_REUSABLE : STEP_NONE;
+}
+
+span_step span_leave_hot(span *s, word_t *now) {
+  uint32_t used = half_load_relaxed(&s->used);
+  s->reuse_live = (int32_t)(blocks_of(s) - span_threshold(s)) - 1; /* more than the threshold must be free */
+  for (;;) {
+    word_t w = word_load_acquire(&s->word);
+    assert_that(word_state(w) == SPAN_HOT);
+    uint32_t count = word_count(w);
+    span_state state = state_for(used - count, s->reuse_live);
+    /* The owner's plain frees notify where this span, with the remote frees it has now, would change its state. */
+    s->notify = count + (state == SPAN_FLOATING && s->reuse_live > 0 ? (uint32_t)s->reuse_live : 0);
+    *now = word_next(w, state, word_head(w), count);
+    if (word_cas_full(&s->word, w, *now)) return step_to(state);
+  }
+}
+
+bool span_collect(span *s, uint32_t more_than) {
+  word_t w;
+  assert_that(s->free == NULL && s->spare == NULL);
+  do {
+    w = word_load_acquire(&s->word);
+    if (word_count(w) <= more_than) return false;
+  } while (!word_cas_full(&s->word, w, word_with_list(w, 0, 0)));
+  take_list(s, w);
+  return true;
+}
+
+bool span_carve(span *s) {
+  uint32_t size = s->block, room = (s->limit - s->bump) / size, n = PAGE / size;
+  assert_that(s->free == NULL);
+  if (n == 0) n = 1;
+  if (n > room) n = room;
+  if (n == 0) return false;
+  char *block = span_start(s) + s->bump;
+  s->free = block;
+  for (uint32_t i = 1; i < n; i++, block += size) *(void **)(void *)block = block + size;
+  *(void **)(void *)block = NULL;
+  s->bump += n * size;
+  if (s->bump > s->dirty) s->dirty = s->bump;
+  return true;
+}
+
+/* `block` in front of the remote list of `w`: the list part of the next word. */
+static uint32_t link_block(span *s, void *block, word_t w) {
+  char *start = span_start(s);
+  *(void **)block = word_count(w) ? start + ((size_t)word_head(w) << GRANULE_SHIFT) : NULL;
+  return (uint32_t)((size_t)((char *)block - start) >> GRANULE_SHIFT);
+}
+
+/* Sets the shared bit, before any use of the word. True: this thread did it. */
+static bool share(span *s) {
+  word_t owner = word_load_acquire(&s->owner);
+  while (!(owner & OWNER_SHARED)) {
+    if (word_cas_full(&s->owner, owner, owner | OWNER_SHARED)) return true;
+    owner = word_load_acquire(&s->owner);
+  }
+  return false;
+}
+
+span_step span_free_public(span *s, void *block, word_t *now, bool *first) {
+  *first = false;
+  for (;;) {
+    word_t w = word_load_acquire(&s->word);
+    span_state state = word_state(w), next = state;
+    uint32_t count = word_count(w) + 1;
+    if (state != SPAN_HOT) {
+      if (share(s)) *first = true;
+      next = state_for(half_load_acquire(&s->used) - count, s->reuse_live);
+      if (state == SPAN_REUSABLE && next != SPAN_FREE) next = SPAN_REUSABLE;
+    }
+    uint32_t head = link_block(s, block, w);
+    *now = next == state ? word_with_list(w, head, count) : word_next(w, next, head, count);
+    if (word_cas_full(&s->word, w, *now)) return next == state ? STEP_NONE : step_to(next);
+  }
+}
+
+void span_queue(span *s, void *block) {
+  word_t w, queued;
+  do {
+    w = word_load_acquire(&s->word);
+    queued = word_with_list(w, link_block(s, block, w), word_count(w) + 1);
+  } while (!word_cas_full(&s->word, w, queued));
+}
+
+span_step span_settle(span *s, struct scalloc_heap *owner, word_t *now) {
+  for (;;) {
+    /* The word before the owner: if the owner is right now, the word's generation belongs to its time. */
+    word_t w = word_load_acquire(&s->word);
+    span_state state = word_state(w), next;
+    if (owner_heap(word_load_acquire(&s->owner)) != owner) return STEP_NONE;
+    if (state != SPAN_FLOATING && state != SPAN_REUSABLE) return STEP_NONE;
+    next = state_for(half_load_acquire(&s->used) - word_count(w), s->reuse_live);
+    if (next == state || next == SPAN_FLOATING) return STEP_NONE;
+    *now = word_next(w, next, word_head(w), word_count(w));
+    if (word_cas_full(&s->word, w, *now)) return step_to(next);
+  }
+}
+
+void span_clear(span *s) {
+  word_t w;
+  do w = word_load_acquire(&s->word);
+  while (!word_cas_full(&s->word, w, word_next(w, SPAN_FREE, 0, 0)));
+}

@@ -1,0 +1,63 @@
+/*
+ * stats.c - scalloc_stats_json and scalloc_find: what the heap tells about itself.
+ */
+#include <stdio.h>
+
+#include "options.h"
+#include "os.h"
+#include "purge.h"
+#include "scalloc/scalloc.h"
+#include "thread.h"
+#include "walk.h"
+#include "large.h"
+
+size_t scalloc_stats_json(char *buffer, size_t size) {
+  walk_totals t = walk_all();
+  uint64_t remote = 0, adoptions = 0;
+  uint32_t high = arena_high_water();
+  for (uint32_t id = 1; id <= heap_count(); id++) {
+    remote += heap_at(id)->remote_frees;
+    adoptions += heap_at(id)->adoptions;
+  }
+  int n = snprintf(buffer, size,
+                   "{\"arena\":{\"reserved_bytes\":%zu,\"spans_opened\":%u},"
+                   "\"spans\":{\"hot\":%zu,\"floating\":%zu,\"reusable\":%zu,\"pooled\":%zu,\"large\":%zu},"
+                   "\"bytes\":{\"live\":%zu,\"committed\":%zu,\"page_tables\":%zu,\"limit\":%zu},"
+                   "\"counts\":{\"purges\":%zu,\"remote_frees\":%llu,\"adoptions\":%llu}}",
+                   (size_t)arena.spans << SPAN_SHIFT, high ? high - 1 : 0, t.hot, t.floating, t.reusable, t.pooled, t.large,
+                   t.live, t.committed, t.backed * PAGE, options.limit_bytes, purge_count(), (unsigned long long)remote,
+                   (unsigned long long)adoptions);
+  return n < 0 ? 0 : (size_t)n;
+}
+
+bool scalloc_find(const void *address, scalloc_block *out) {
+  span *s = span_of(address);
+  if (s == NULL) return false;
+  span_state state = span_state_now(s);
+  if (state == SPAN_LARGE || state == SPAN_TAIL) {
+    span *head = state == SPAN_LARGE ? s : large_head(s);
+    if (head == NULL || (size_t)((const char *)address - span_start(head)) >= head->large_bytes) return false;
+    *out = (scalloc_block){.start = span_start(head), .size = head->large_bytes, .live = true};
+    return true;
+  }
+  if (state != SPAN_HOT && state != SPAN_FLOATING && state != SPAN_REUSABLE) return false;
+  size_t offset = (size_t)((const char *)address - span_start(s));
+  if (offset < s->first) return false;
+  uint32_t index = class_block_index(s->class_index, offset - s->first);
+  if (s->first + (size_t)(index + 1) * s->block > SPAN_BYTES) return false;
+  heap *owner = owner_heap(word_load_acquire(&s->owner));
+  out->start = span_start(s) + s->first + (size_t)index * s->block;
+  out->size = s->block;
+  out->heap = owner && (owner->kind == HEAP_USER || owner->kind == HEAP_EXCLUSIVE) ? owner : NULL;
+  out->live = !walk_is_free(s, index);
+  return true;
+}
+
+__attribute__((destructor)) static void report_at_exit(void) {
+  char text[1024];
+  if (!options.stats || arena_high_water() == 0) return;
+  size_t n = scalloc_stats_json(text, sizeof text - 1);
+  if (n >= sizeof text - 1) n = sizeof text - 2;
+  text[n++] = '\n';
+  os_write_stderr(text, n);
+}

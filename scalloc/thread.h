@@ -1,0 +1,19 @@
+/*
+ * thread.h - the calling thread's heap. One thread-local word, which points at a heap without spans until the first
+ * allocation; threads need not be announced and their start is not intercepted.
+ */
+#ifndef SCALLOC_THREAD_H
+#define SCALLOC_THREAD_H
+
+#include "heap.h"
+
+extern __thread heap *thread_heap __attribute__((tls_model("initial-exec")));
+extern heap thread_no_heap; /* the one without spans: every allocation from it takes the slow path */
+
+/* Gives the thread a heap of its own; NULL and ENOMEM. The heap is retired when the thread exits. */
+heap *thread_attach(void);
+
+/* The calling thread's heap if it has one, else NULL. */
+always_inline heap *thread_heap_or_null(void) { return thread_heap == &thread_no_heap ? NULL : thread_heap; }
+
+#endif
