@@ -22,7 +22,7 @@ typedef struct {
   uint32_t spans;          /* all there are                                  read-only after arena_init */
 } arena_state;
 
-extern arena_state arena aligned_to(CACHE_LINE);
+extern internal arena_state arena aligned_to(CACHE_LINE);
 
 /* Makes the reservation, once; other threads wait. False and ENOMEM if the OS refuses even the smallest. Constant. */
 bool arena_init(void);

@@ -87,7 +87,7 @@ static bool check_heap(report *r, heap *h) {
   }
   for (unsigned c = 0; c < CLASSES; c++) {
     const span *s = h->hot[heap_hot_slot(c)];
-    if (s != &heap_no_span && (span_state_now(s) != SPAN_HOT || s->class_index != c))
+    if (h->kind != HEAP_ORPHANS && s != &heap_no_span && (span_state_now(s) != SPAN_HOT || s->class_index != c))
       return fail(r, s, "hot span of class %u in heap %u is another", c, h->id);
     for (uint32_t i = h->sets[c].head; i != 0; i = span_at(i)->link[LIST_SET].next)
       if (span_state_now(span_at(i)) != SPAN_REUSABLE || span_at(i)->class_index != c)

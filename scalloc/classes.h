@@ -48,7 +48,7 @@ size_t class_first_offset(unsigned c, uint32_t span_index);
 size_t class_initial_limit(unsigned c, size_t first);
 
 /* offset / class_size(c) for offsets below 2 MB that are multiples of 8, or inside a block: by multiplication. */
-extern const uint64_t class_reciprocal[CLASSES];
+extern internal const uint64_t class_reciprocal[CLASSES];
 enum { RECIPROCAL_SHIFT = 38 };
 always_inline uint32_t class_block_index(unsigned c, size_t offset) {
   return (uint32_t)(((uint64_t)(offset >> GRANULE_SHIFT) * class_reciprocal[c]) >> RECIPROCAL_SHIFT);

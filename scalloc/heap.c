@@ -143,8 +143,12 @@ static void follow(heap *user, span *s, span_step step, word_t made) {
 
 /* The slow half of a plain free: the block is still live until `used` falls, so the span cannot change hands before. */
 void heap_notified(heap *h, span *s, void *block) {
-  word_t now;
-  s->notify = word_count(word_load_acquire(&s->word)); /* the next mark: empty */
+  word_t now, w = word_load_acquire(&s->word);
+  if (word_state(w) == SPAN_LARGE) { /* its `used` and `notify` are set so that it comes here */
+    heap_free_any(h, block);
+    return;
+  }
+  s->notify = word_count(w); /* the next mark: empty */
   *(void **)block = s->free;
   s->free = block;
   half_store_release(&s->used, half_load_relaxed(&s->used) - 1);

@@ -52,7 +52,7 @@ struct scalloc_heap {
   volatile unsigned next; /* in the stacks of retired and unused heaps */
 } aligned_to(CACHE_LINE);
 
-extern span heap_no_span; /* the empty span: its list is always empty */
+extern internal span heap_no_span; /* the empty span: its list is always empty */
 
 /* Where the hot span of a class is kept. */
 always_inline unsigned heap_hot_slot(unsigned class_index) {

@@ -94,6 +94,8 @@ span *large_take(size_t size, size_t alignment, bool headroom, bool *zeroed) {
   if (first == 0) return NULL;
   span *s = span_at(first);
   s->block = 0;
+  s->notify = 0;
+  half_store_relaxed(&s->used, 1); /* a plain free of the block takes the slow path */
   s->in_list = 0;
   word_store_relaxed(&s->owner, 0);
   if (s->run_clean) s->charged = 0;

@@ -137,7 +137,7 @@ void heap_free_any(heap *user, void *block) {
   span *s = span_of_block(block);
   if (span_state_now(s) == SPAN_LARGE)
     free_large(s);
-  else if (user && word_load_relaxed(&s->owner) == (word_t)user)
+  else if (word_load_relaxed(&s->owner) == (word_t)user)
     fast_free(user, s, block);
   else
     heap_free_elsewhere(user, s, block);
@@ -147,12 +147,15 @@ void heap_free_any(heap *user, void *block) {
 static never_inline void free_slow(void *block) { heap_free_any(thread_heap_or_null(), block); }
 
 void scalloc_free(void *block) {
-  span *s = span_of(block);
-  heap *h = thread_heap;
-  if (likely(s != NULL) && likely(word_load_relaxed(&s->owner) == (word_t)h))
-    fast_free(h, s, block);
-  else
-    free_slow(block);
+  if (likely(span_has(block))) {
+    span *s = span_of_inside(block);
+    heap *h = thread_heap;
+    if (likely(word_load_relaxed(&s->owner) == (word_t)h)) {
+      fast_free(h, s, block);
+      return;
+    }
+  }
+  free_slow(block);
 }
 
 void scalloc_free_sized(void *block, size_t size) {
@@ -162,7 +165,7 @@ void scalloc_free_sized(void *block, size_t size) {
 
 void scalloc_heap_free(heap *h, void *block) {
   span *s = span_of(block);
-  if (likely(s != NULL) && likely(word_load_relaxed(&s->owner) == (word_t)h) && likely(span_state_now(s) != SPAN_LARGE))
+  if (likely(s != NULL) && likely(word_load_relaxed(&s->owner) == (word_t)h))
     fast_free(h, s, block);
   else
     heap_free_any(h, block);

@@ -12,7 +12,7 @@ typedef struct {
   bool stats;               /* JSON to stderr at exit */
 } option_values;
 
-extern option_values options; /* read-only after options_freeze */
+extern internal option_values options; /* read-only after options_freeze */
 
 /* Reads the environment, once; later calls do nothing. Called by the thread that sets the arena up. */
 void options_freeze(void);

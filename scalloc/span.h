@@ -110,12 +110,18 @@ always_inline uint32_t span_index(const span *s) { return (uint32_t)((size_t)((c
 always_inline char *span_start(const span *s) { return arena_span_start(span_index(s)); }
 always_inline span_state span_state_now(const span *s) { return word_state(word_load_acquire(&s->word)); }
 
-/* The slot of an address; NULL if it lies outside the opened arena. */
-always_inline span *span_of(const void *address) {
-  size_t offset = (uintptr_t)address - arena.base;
-  if (unlikely(offset >= word_load_relaxed(&arena.opened))) return NULL;
-  return (span *)(void *)(arena.table + (offset >> SPAN_SHIFT << SLOT_SHIFT));
+/* Does an address lie in the opened arena? NULL, other allocators' blocks and stacks do not. */
+always_inline bool span_has(const void *address) {
+  return likely((uintptr_t)address - arena.base < word_load_relaxed(&arena.opened));
 }
+
+/* The slot of an address in the arena. */
+always_inline span *span_of_inside(const void *address) {
+  return (span *)(void *)(arena.table + (((uintptr_t)address - arena.base) >> SPAN_SHIFT << SLOT_SHIFT));
+}
+
+/* The slot of any address; NULL if it lies elsewhere. */
+always_inline span *span_of(const void *address) { return span_has(address) ? span_of_inside(address) : NULL; }
 
 always_inline struct scalloc_heap *owner_heap(word_t owner) { return (struct scalloc_heap *)(owner & ~OWNER_SHARED); }
 

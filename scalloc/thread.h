@@ -7,8 +7,8 @@
 
 #include "heap.h"
 
-extern __thread heap *thread_heap __attribute__((tls_model("initial-exec")));
-extern heap thread_no_heap; /* the one without spans: every allocation from it takes the slow path */
+extern internal __thread heap *thread_heap __attribute__((tls_model("initial-exec")));
+extern internal heap thread_no_heap; /* the one without spans: every allocation from it takes the slow path */
 
 /* Gives the thread a heap of its own; NULL and ENOMEM. The heap is retired when the thread exits. */
 heap *thread_attach(void);

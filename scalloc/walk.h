@@ -25,7 +25,7 @@ typedef struct {
 } walk_totals;
 
 /* Adds one span that a heap uses, hot, floating, reusable or large. */
-void walk_add(const span *s, walk_totals *totals);
+private_api void walk_add(const span *s, walk_totals *totals);
 
 /* The whole table. */
 walk_totals walk_all(void);
