@@ -55,7 +55,7 @@ always_inline void *new_block(heap *h, size_t size) {
 static void *move(heap *h, span *s, void *block, size_t osize, size_t nsize) {
   bool large = span_state_now(s) == SPAN_LARGE;
   void *moved;
-  if (large || nsize > LARGE_MIN) return heap_reallocate(h, block, nsize);
+  if (large || nsize > GROWING_MIN) return heap_reallocate(h, block, nsize);
   if (class_of(nsize) == s->class_index) return block;
   moved = heap_allocate_class(h, class_of(nsize));
   if (moved == NULL) return nsize <= osize ? block : NULL;

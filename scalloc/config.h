@@ -19,6 +19,8 @@ enum {
 #define SPAN_BYTES ((size_t)1 << SPAN_SHIFT)
 #define SLOT_BYTES ((size_t)1 << SLOT_SHIFT)
 #define LARGE_MIN ((size_t)1 << 20) /* blocks above this are runs of spans */
+#define GROWING_MIN ((size_t)1 << 17) /* blocks that grow past this move to a run at once, where they can grow on */
+#define GROWING_ARENA ((size_t)1 << 36) /* ... in arenas of at least this size: it costs address space */
 #define ARENA_BYTES_MAX ((size_t)1 << 45)
 #define ARENA_BYTES_MIN ((size_t)1 << 26)
 #define ARENA_BYTES_TSAN ((size_t)1 << 38)

@@ -304,10 +304,10 @@ static bool grow(span *s) {
 
 /* One span out of the free runs, as an ordinary empty one. */
 static span *take_single_run(void) {
-  uint32_t index = runs_take(1);
+  uint32_t index = runs_take(1, REAL_SPAN_MIN, false);
   if (index == 0) return NULL;
   span *s = span_at(index);
-  s->dirty = s->run_clean ? 0 : (uint32_t)SPAN_BYTES;
+  s->dirty = s->run_clean ? 0 : (uint32_t)(s->run_dirty < SPAN_BYTES ? s->run_dirty : SPAN_BYTES);
   word_store_release(&s->word, word_next(word_load_relaxed(&s->word), SPAN_FREE, 0, 0));
   return s;
 }

@@ -9,11 +9,18 @@
 #include "purge.h"
 #include "runs.h"
 
+enum { HEADROOM = 4 }; /* a growing block gets a run of so many times its length: address space alone */
+
 static size_t whole_pages(size_t size) { return (size + PAGE - 1) & ~(size_t)(PAGE - 1); }
 static uint32_t spans_for(size_t size) { return (uint32_t)((size + SPAN_BYTES - 1) >> SPAN_SHIFT); }
 
 static void set_state(span *s, span_state state) {
   word_store_release(&s->word, word_next(word_load_relaxed(&s->word), state, 0, 0));
+}
+
+static void use_bytes(span *s, size_t bytes) {
+  s->large_bytes = bytes;
+  if (bytes > s->run_dirty) s->run_dirty = bytes;
 }
 
 static void mark_tails(uint32_t first, uint32_t from, uint32_t to) {
@@ -42,14 +49,14 @@ static bool charge_to(span *s, size_t bytes) {
 }
 
 /* `count` contiguous spans from the free runs, a fresh part of the arena, or the pool turned into runs. */
-static uint32_t take_run(uint32_t count) {
-  uint32_t first = runs_take(count);
+static uint32_t take_run(uint32_t count, size_t bytes, bool growing) {
+  uint32_t first = runs_take(count, bytes, growing);
   if (first == 0 && (first = arena_take(count)) != 0) {
     span_at(first)->run = count;
     span_at(first)->run_clean = 1;
     set_state(span_at(first), SPAN_LARGE);
   }
-  if (first == 0 && purge_pool_into_runs()) first = runs_take(count);
+  if (first == 0 && purge_pool_into_runs()) first = runs_take(count, bytes, growing);
   return first;
 }
 
@@ -60,7 +67,7 @@ static void give_clean(uint32_t first, uint32_t count) {
 
 /* A run with room for an aligned one; what lies before and behind it goes back. */
 static uint32_t take_aligned_run(uint32_t count, size_t alignment) {
-  uint32_t extra = (uint32_t)(alignment >> SPAN_SHIFT) - 1, first = take_run(count + extra), before, all;
+  uint32_t extra = (uint32_t)(alignment >> SPAN_SHIFT) - 1, first = take_run(count + extra, SPAN_BYTES, false), before, all;
   if (first == 0) return 0;
   bool clean = span_at(first)->run_clean;
   all = span_at(first)->run;
@@ -88,9 +95,9 @@ span *large_take(size_t size, size_t alignment, bool headroom, bool *zeroed) {
   if (alignment > SPAN_BYTES && alignment >> SPAN_SHIFT >= arena.spans) return NULL;
   if (alignment > SPAN_BYTES)
     first = take_aligned_run(count, alignment);
-  else if (headroom && count < arena.spans >> 10)
-    first = take_run(count + count / 2 + 1);
-  if (first == 0 && alignment <= SPAN_BYTES) first = take_run(count);
+  else if (headroom && count < arena.spans >> 12)
+    first = take_run(count * HEADROOM, size, true);
+  if (first == 0 && alignment <= SPAN_BYTES) first = take_run(count, size, headroom);
   if (first == 0) return NULL;
   span *s = span_at(first);
   s->block = 0;
@@ -98,9 +105,9 @@ span *large_take(size_t size, size_t alignment, bool headroom, bool *zeroed) {
   half_store_relaxed(&s->used, 1); /* a plain free of the block takes the slow path */
   s->in_list = 0;
   word_store_relaxed(&s->owner, 0);
-  if (s->run_clean) s->charged = 0;
+  if (s->run_clean) s->charged = s->run_dirty = 0;
   *zeroed = s->run_clean;
-  s->large_bytes = whole_pages(size);
+  use_bytes(s, whole_pages(size));
   mark_tails(first, 1, s->run);
   if (charge_to(s, s->large_bytes)) return s;
   large_release(s);
@@ -145,13 +152,13 @@ bool large_resize(span *s, size_t size) {
   } else {
     if (!charge_to(s, bytes)) return false;
     size_t idle = s->large_bytes > bytes ? s->large_bytes - bytes : 0;
-    if (idle >= SPAN_BYTES / 2) os_purge(span_start(s) + bytes, idle);
+    if (idle >= SPAN_BYTES / 2 && os_purge(span_start(s) + bytes, s->run_dirty - bytes)) s->run_dirty = bytes;
     if (idle > 0 && count < have / 2) cut(s, count);
     if (bytes < s->charged) {
       arena_discharge(s->charged - bytes);
       s->charged = bytes;
     }
   }
-  s->large_bytes = bytes;
+  use_bytes(s, bytes);
   return true;
 }

@@ -193,10 +193,10 @@ void *heap_reallocate(heap *h, void *block, size_t size) {
   span *s = span_of_block(block);
   bool large = span_state_now(s) == SPAN_LARGE, zeroed;
   size_t usable = large ? s->large_bytes : s->block;
-  if (large ? size > LARGE_MIN && large_resize(s, size) : fits(usable, size)) return block;
-  bool shrinks = size <= usable;
+  if (large ? size > GROWING_MIN && large_resize(s, size) : fits(usable, size)) return block;
+  bool shrinks = size <= usable, to_run = size > LARGE_MIN || (!shrinks && size > GROWING_MIN && arena_is_roomy());
   int saved = errno;
-  void *moved = size > LARGE_MIN ? heap_allocate_large(h, size, 1, true, &zeroed) : heap_allocate(h, size);
+  void *moved = to_run ? heap_allocate_large(h, size, 1, true, &zeroed) : heap_allocate(h, size);
   if (moved == NULL) {
     if (shrinks) errno = saved;
     return shrinks ? block : NULL;

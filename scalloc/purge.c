@@ -64,7 +64,7 @@ static size_t purge_older(uint32_t now, uint32_t age) {
       runs_give(first, count, false);
       break;
     }
-    bytes += s->charged;
+    bytes += s->run_dirty;
     purged(s);
     runs_give(first, count, true);
   }

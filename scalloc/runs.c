@@ -8,13 +8,14 @@
 
 #include "lock.h"
 
-enum { EXACT = 64, BUCKETS = EXACT + 20, DIRTY_MAX = 64, DIRTY_SPANS_MAX = 512 };
+enum { EXACT = 64, BUCKETS = EXACT + 20, DIRTY_MAX = 64 };
+#define DIRTY_BYTES_MAX ((size_t)1 << 26)
 
 static spin_lock lock;
 static uint32_t clean[BUCKETS]; /* first run of each length 1 .. 64, then of each power of two above */
 static uint32_t dirty[DIRTY_MAX];
 static unsigned dirty_count;
-static size_t dirty_spans;
+static size_t dirty_bytes;
 static volatile word_t free_spans;
 
 static unsigned bucket_of(uint32_t count) {
@@ -91,27 +92,34 @@ static uint32_t take_clean(uint32_t count) {
 static uint32_t remove_dirty(unsigned at) {
   uint32_t first = dirty[at], count = span_at(first)->run;
   dirty[at] = dirty[--dirty_count];
-  dirty_spans -= count;
+  dirty_bytes -= span_at(first)->run_dirty;
   set_state(span_at(first), SPAN_FREE);
   if (count > 1) set_state(span_at(first + count - 1), SPAN_FREE);
   return first;
 }
 
-/* The shortest warm run that fits and is at most a quarter too long. */
-static uint32_t take_warm(uint32_t count) {
+/*
+ * The warm run whose dirty part comes closest to what is needed, address space being less scarce than backed pages. A run with
+ * far more is left to others, but `growing` takes the one with most: it is going to need it.
+ */
+static uint32_t take_warm(uint32_t count, size_t bytes, bool growing) {
   unsigned best = DIRTY_MAX;
+  size_t least = growing ? SIZE_MAX : bytes + 2 * SPAN_BYTES;
   for (unsigned i = 0; i < dirty_count; i++) {
-    uint32_t length = span_at(dirty[i])->run;
-    if (length < count || length > count + count / 4) continue;
-    if (best == DIRTY_MAX || length < span_at(dirty[best])->run) best = i;
+    const span *s = span_at(dirty[i]);
+    size_t off = s->run_dirty > bytes ? s->run_dirty - bytes : bytes - s->run_dirty;
+    if (growing) off = SIZE_MAX / 2 - s->run_dirty;
+    if (s->run < count || off >= least) continue;
+    least = off;
+    best = i;
   }
   return best == DIRTY_MAX ? 0 : remove_dirty(best);
 }
 
-uint32_t runs_take(uint32_t count) {
+uint32_t runs_take(uint32_t count, size_t bytes, bool growing) {
   if (word_load_acquire(&free_spans) < count) return 0;
   lock_take(&lock);
-  uint32_t first = take_warm(count);
+  uint32_t first = take_warm(count, bytes, growing);
   if (first == 0) first = take_clean(count);
   if (first != 0) {
     set_state(span_at(first), SPAN_LARGE);
@@ -123,7 +131,7 @@ uint32_t runs_take(uint32_t count) {
 
 static bool give_dirty(uint32_t first, uint32_t count) {
   span *s = span_at(first), *last = span_at(first + count - 1);
-  if (dirty_count == DIRTY_MAX || dirty_spans + count > DIRTY_SPANS_MAX) return false;
+  if (dirty_count == DIRTY_MAX || dirty_bytes + s->run_dirty > DIRTY_BYTES_MAX) return false;
   s->run = count;
   s->run_clean = last->run_clean = 0;
   s->run_head = last->run_head = first;
@@ -131,7 +139,7 @@ static bool give_dirty(uint32_t first, uint32_t count) {
   set_state(s, SPAN_RUN);
   if (last != s) set_state(last, SPAN_RUN);
   dirty[dirty_count++] = first;
-  dirty_spans += count;
+  dirty_bytes += s->run_dirty;
   return true;
 }
 

@@ -2,7 +2,7 @@
  * runs.h - free runs of contiguous spans, for blocks above 1 MB.
  *
  * Clean runs (their pages are zero) merge with clean neighbours and are split at will. Dirty ones, freed a moment ago, form a
- * small warm cache that serves requests of about their length as they are, until they are purged. One lock; no call to the OS
+ * small warm cache, used whole, until they are purged. One lock; no call to the OS
  * is made under it.
  */
 #ifndef SCALLOC_RUNS_H
@@ -10,9 +10,11 @@
 
 #include "span.h"
 
-/* A run of `count` spans, or one a little longer from the warm cache; 0: none. Its first slot is LARGE, `run` is its length,
-   run_clean tells whether its pages are zero. */
-uint32_t runs_take(uint32_t count);
+/* A run of at least `count` spans that will need `bytes`: a warm one, whatever its length, if about so much of it is dirty
+   (`growing`: the dirtiest);
+   else a clean one of just that length; 0: none. Its first slot is LARGE, `run` is its length, run_clean tells whether its
+   pages are zero. */
+uint32_t runs_take(uint32_t count, size_t bytes, bool growing);
 
 /* Gives a run back that is in nobody's hands. False: the warm cache is full, the caller purges the run and comes again. */
 bool runs_give(uint32_t first, uint32_t count, bool clean);

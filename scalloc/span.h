@@ -55,7 +55,10 @@ typedef struct span {
   void *free;             /* blocks to hand out next, linked through their first word */
   unsigned used;          /* carved blocks not on the owner's lists; any thread reads it while the span is not hot */
   unsigned notify;        /* a plain free that brings `used` here takes the slow path; NEVER while hot */
-  void *spare;            /* a second list, taken when `free` is empty */
+  union {
+    void *spare;          /* a second list, taken when `free` is empty */
+    size_t run_dirty;     /* LARGE, RUN: bytes from its start that may be backed */
+  };
   uint32_t bump;          /* offset of the first block never carved */
   uint32_t limit;         /* offset where the real span ends now */
   uint32_t block;         /* bytes of a block */

@@ -55,8 +55,8 @@ void walk_add(const span *s, walk_totals *t) {
   case SPAN_LARGE:
     t->large += s->run;
     t->live += s->large_bytes;
-    t->committed += s->large_bytes;
-    t->backed += (s->large_bytes + SPAN_BYTES - 1) >> SPAN_SHIFT;
+    t->committed += s->run_dirty;
+    t->backed += (s->run_dirty + SPAN_BYTES - 1) >> SPAN_SHIFT;
     return;
   default: return;
   }
@@ -67,7 +67,7 @@ void walk_add(const span *s, walk_totals *t) {
 
 static void add_pooled(const span *s, uint32_t count, walk_totals *t) {
   bool run = span_state_now(s) == SPAN_RUN;
-  size_t dirty = run ? (s->run_clean ? 0 : s->charged ? s->charged : (size_t)count << SPAN_SHIFT) : s->dirty;
+  size_t dirty = run ? (s->run_clean ? 0 : s->run_dirty) : s->dirty;
   t->pooled += count;
   t->committed += dirty;
   t->backed += (dirty + SPAN_BYTES - 1) >> SPAN_SHIFT;
