@@ -26,7 +26,7 @@ enum {
 #define ARENA_BYTES_TSAN ((size_t)1 << 38)
 #define ARENA_BYTES_VALGRIND ((size_t)1 << 36)
 
-#define REUSE_THRESHOLD_DEFAULT 80   /* percent of a span's blocks that must be free before it is reused */
+#define REUSE_THRESHOLD_DEFAULT 25 /* percent of a span's blocks that must be free before it is reused; docs/decisions.md */
 #define PURGE_DELAY_MS_DEFAULT 500
 
 _Static_assert((ARENA_BYTES_MAX >> SPAN_SHIFT) <= (size_t)1 << 24, "a span index has 24 bits");

@@ -312,6 +312,19 @@ static span *take_single_run(void) {
   return s;
 }
 
+/* Opens an empty span (or none: NULL) for a class. NULL too if the limit of the process forbids it. */
+static span *open_for(heap *h, span *s, unsigned class_index) {
+  if (s == NULL) return NULL;
+  if (!charge_span(s, class_initial_limit(class_index, class_first_offset(class_index, span_index(s))))) {
+    pool_put(s, h->id);
+    return NULL;
+  }
+  s->in_list = 0;
+  span_open(s, h, class_index);
+  heap_link(h, s);
+  return s;
+}
+
 /* An empty span from wherever there is one, open for the class. */
 static span *acquire(heap *h, unsigned class_index) {
   size_t wanted = class_initial_limit(class_index, 0);
@@ -323,14 +336,7 @@ static span *acquire(heap *h, unsigned class_index) {
     if (index == 0) return NULL;
     s = span_at(index);
   }
-  if (!charge_span(s, class_initial_limit(class_index, class_first_offset(class_index, span_index(s))))) {
-    pool_put(s, h->id);
-    return NULL;
-  }
-  s->in_list = 0;
-  span_open(s, h, class_index);
-  heap_link(h, s);
-  return s;
+  return open_for(h, s, class_index);
 }
 
 span *heap_refill(heap *h, unsigned class_index) {
@@ -339,6 +345,9 @@ span *heap_refill(heap *h, unsigned class_index) {
   if (half_load_relaxed(&h->mailed)) heap_settle(h);
   if (hot && refill_from(s)) return s;
   span *next = reuse(h, class_index);
+  /* Pages that are backed already come before new ones: those of this span, then an empty one's. */
+  if (!next && hot && s->limit < s->dirty && grow(s)) return s;
+  if (!next && hot) next = open_for(h, pool_take_dirty(h->id, s->limit), class_index);
   if (!next && hot && grow(s)) return s;
   if (!next) next = acquire(h, class_index);
   if (!next) {

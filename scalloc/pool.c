@@ -77,14 +77,19 @@ static span *take_slot(pool_slot *slot, unsigned own) {
   return NULL;
 }
 
-span *pool_take(uint32_t hint, size_t bytes) {
+span *pool_take_dirty(uint32_t hint, size_t bytes) {
   unsigned own = hint % pool_stacks(), want = slot_of(bytes ? bytes : 1);
   span *s = take_slot(&slots[want], own);
   for (unsigned i = 1; !s && i < POOL_DIRTY_SLOTS; i++) {
     if (want + i < POOL_DIRTY_SLOTS) s = take_slot(&slots[want + i], own);
     if (!s && i <= want) s = take_slot(&slots[want - i], own);
   }
-  return s ? s : take_slot(&slots[POOL_CLEAN], own);
+  return s;
+}
+
+span *pool_take(uint32_t hint, size_t bytes) {
+  span *s = pool_take_dirty(hint, bytes);
+  return s ? s : take_slot(&slots[POOL_CLEAN], hint % pool_stacks());
 }
 
 uint32_t pool_take_stack(unsigned slot, unsigned n) {

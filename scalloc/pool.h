@@ -21,6 +21,9 @@ void pool_put(span *s, uint32_t hint);
  */
 span *pool_take(uint32_t hint, size_t bytes);
 
+/* The same without the clean ones. */
+span *pool_take_dirty(uint32_t hint, size_t bytes);
+
 /* Takes all spans of one stack: index of the first, linked by pool_next; 0 if it was empty. */
 uint32_t pool_take_stack(unsigned slot, unsigned stack_number);
 
