@@ -53,7 +53,8 @@ size_t scalloc_lua_stats_json(scalloc_lua_heap *lua_heap, char *buffer, size_t s
 
 static int panic(lua_State *L) {
   const char *message = lua_tostring(L, -1);
-  lua_writestringerror("PANIC: unprotected error in call to Lua API (%s)\n", message ? message : "error object is not a string");
+  lua_writestringerror("PANIC: unprotected error in call to Lua API (%s)\n",
+                       message ? message : "error object is not a string");
   return 0; /* Lua aborts */
 }
 

@@ -14,12 +14,12 @@
 #include "config.h"
 
 typedef struct {
-  uintptr_t base;          /* address of span 0                              read-only after arena_init */
-  char *table;             /* address of slot 0                              read-only after arena_init */
-  volatile word_t opened;  /* bytes of the arena that may be touched          grows, any thread */
-  volatile word_t next;    /* index of the first span never handed out       grows, any thread */
-  char *heaps;             /* address of heap structure 0                    read-only after arena_init */
-  uint32_t spans;          /* all there are                                  read-only after arena_init */
+  uintptr_t base;         /* address of span 0                              read-only after arena_init */
+  char *table;            /* address of slot 0                              read-only after arena_init */
+  volatile word_t opened; /* bytes of the arena that may be touched          grows, any thread */
+  volatile word_t next;   /* index of the first span never handed out       grows, any thread */
+  char *heaps;            /* address of heap structure 0                    read-only after arena_init */
+  uint32_t spans;         /* all there are                                  read-only after arena_init */
 } arena_state;
 
 extern internal arena_state arena aligned_to(CACHE_LINE);

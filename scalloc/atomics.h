@@ -11,7 +11,7 @@
 
 #include <atomic_ops.h>
 
-typedef AO_t word_t;      /* 64 bits, one compare-and-swap */
+typedef AO_t word_t; /* 64 bits, one compare-and-swap */
 _Static_assert(sizeof(word_t) == 8, "the state word needs 64 bits");
 
 #define word_load_relaxed(p) AO_load(p)

@@ -36,7 +36,8 @@ static bool check_blocks(report *r, const span *s) {
   if (s->first > s->bump || s->bump > s->limit || s->limit > SPAN_BYTES) return fail(r, s, "bounds out of order");
   if (s->block != class_size(s->class_index)) return fail(r, s, "block size %u of class %u", s->block, s->class_index);
   if (free > carved || spare > carved) return fail(r, s, "broken free list");
-  if (walk_list(s, walk_remote_list(s, w), count) != count && count != 0) return fail(r, s, "remote list is not %u long", count);
+  if (walk_list(s, walk_remote_list(s, w), count) != count && count != 0)
+    return fail(r, s, "remote list is not %u long", count);
   if (used + free + spare != carved) return fail(r, s, "%u used + %u + %u free != %u carved", used, free, spare, carved);
   if (count > used) return fail(r, s, "%u remote frees of %u used", count, used);
   return true;
@@ -70,11 +71,18 @@ static bool check_span(report *r, const span *s) {
   switch (span_state_now(s)) {
   case SPAN_HOT:
   case SPAN_FLOATING:
-  case SPAN_REUSABLE: return check_blocks(r, s) && check_in_state(r, s);
-  case SPAN_LARGE: return check_large(r, s);
-  case SPAN_RUN: r->in_runs += walk_step(s); return true;
-  case SPAN_FREE: r->in_pool++; return true;
-  default: return fail(r, s, "below the high-water mark, but in state %d", (int)span_state_now(s));
+  case SPAN_REUSABLE:
+    return check_blocks(r, s) && check_in_state(r, s);
+  case SPAN_LARGE:
+    return check_large(r, s);
+  case SPAN_RUN:
+    r->in_runs += walk_step(s);
+    return true;
+  case SPAN_FREE:
+    r->in_pool++;
+    return true;
+  default:
+    return fail(r, s, "below the high-water mark, but in state %d", (int)span_state_now(s));
   }
 }
 
@@ -108,7 +116,8 @@ bool scalloc_check(char *why, size_t size) {
     if (heap_at(id)->status != HEAP_UNUSED && !check_heap(&r, heap_at(id))) return false;
   if (!check_heap(&r, heap_orphans())) return false;
   size_t pooled = pool_count(&dirty);
-  if (pooled != r.in_pool) return fail(&r, span_at(end), "end of table: %zu spans in the pool, %zu are free", pooled, r.in_pool);
+  if (pooled != r.in_pool)
+    return fail(&r, span_at(end), "end of table: %zu spans in the pool, %zu are free", pooled, r.in_pool);
   if (runs_spans() != r.in_runs)
     return fail(&r, span_at(end), "end of table: %zu spans in runs, %zu are counted", r.in_runs, runs_spans());
   return true;

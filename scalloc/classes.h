@@ -17,7 +17,7 @@ enum {
   CLASSES_BY_8 = 8,
   CLASSES_BY_16 = 12,
   CLASSES = CLASSES_BY_8 + CLASSES_BY_16 + 48,
-  FINE_MAX = 256,   /* largest size of the linear classes */
+  FINE_MAX = 256,    /* largest size of the linear classes */
   DIRECT_MAX = 1024, /* sizes up to here find their hot span without computing the class */
 };
 
@@ -38,7 +38,9 @@ always_inline size_t class_size(unsigned c) {
 }
 
 /* The class of a size 0 .. LARGE_MIN asked for through malloc: 16-aligned always. */
-always_inline unsigned class_of_malloc(size_t size) { return class_of(size <= 64 ? (size <= 16 ? 16 : (size + 15) & ~(size_t)15) : size); }
+always_inline unsigned class_of_malloc(size_t size) {
+  return class_of(size <= 64 ? (size <= 16 ? 16 : (size + 15) & ~(size_t)15) : size);
+}
 
 /* Where the blocks of the span with this index begin: whole pages of colour, so that the first blocks and the first page
    table entries of neighbouring spans do not fall on the same cache lines. */

@@ -5,21 +5,21 @@
 #include "platform.h"
 
 enum {
-  SPAN_SHIFT = 21,      /* a virtual span is 2 MB */
-  SLOT_SHIFT = 7,       /* its slot in the span table: two cache lines */
-  GRANULE_SHIFT = 3,    /* offsets in the state word count 8-byte granules */
-  PAGE = 4096,          /* unit of colouring and of linking fresh blocks; the OS page may be larger */
-  REAL_SPAN_MIN = 1 << 16,     /* a real span starts with 64 KB and doubles as its class grows */
-  REAL_SPAN_MIN_BLOCKS = 32,   /* ... but with room for at least so many blocks */
-  POOL_STACKS = 64,            /* upper bound of p, the stacks of one pool slot: one summary word */
-  OPEN_STEP_SPANS = 512,       /* the arena is opened 1 GB at a time, ... */
-  OPEN_STEP_SPANS_SMALL = 32,  /* ... 64 MB where the OS refuses that */
+  SPAN_SHIFT = 21,            /* a virtual span is 2 MB */
+  SLOT_SHIFT = 7,             /* its slot in the span table: two cache lines */
+  GRANULE_SHIFT = 3,          /* offsets in the state word count 8-byte granules */
+  PAGE = 4096,                /* unit of colouring and of linking fresh blocks; the OS page may be larger */
+  REAL_SPAN_MIN = 1 << 16,    /* a real span starts with 64 KB and doubles as its class grows */
+  REAL_SPAN_MIN_BLOCKS = 32,  /* ... but with room for at least so many blocks */
+  POOL_STACKS = 64,           /* upper bound of p, the stacks of one pool slot: one summary word */
+  OPEN_STEP_SPANS = 512,      /* the arena is opened 1 GB at a time, ... */
+  OPEN_STEP_SPANS_SMALL = 32, /* ... 64 MB where the OS refuses that */
 };
 
 #define SPAN_BYTES ((size_t)1 << SPAN_SHIFT)
 #define SLOT_BYTES ((size_t)1 << SLOT_SHIFT)
-#define LARGE_MIN ((size_t)1 << 20) /* blocks above this are runs of spans */
-#define GROWING_MIN ((size_t)1 << 17) /* blocks that grow past this move to a run at once, where they can grow on */
+#define LARGE_MIN ((size_t)1 << 20)     /* blocks above this are runs of spans */
+#define GROWING_MIN ((size_t)1 << 17)   /* blocks that grow past this move to a run at once, where they can grow on */
 #define GROWING_ARENA ((size_t)1 << 36) /* ... in arenas of at least this size: it costs address space */
 #define ARENA_BYTES_MAX ((size_t)1 << 45)
 #define ARENA_BYTES_MIN ((size_t)1 << 26)

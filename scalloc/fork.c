@@ -17,9 +17,7 @@
 void fork_prepare(void) { runs_lock_all(); }
 void fork_parent(void) { runs_unlock_all(); }
 
-static bool vanished(const heap *h, const heap *mine) {
-  return h != mine && h->kind == HEAP_THREAD && h->status == HEAP_LIVE;
-}
+static bool vanished(const heap *h, const heap *mine) { return h != mine && h->kind == HEAP_THREAD && h->status == HEAP_LIVE; }
 
 /* A thread that vanished between two stores may have left `used` one off its lists. */
 static void recount(span *s) {

@@ -22,10 +22,10 @@ typedef enum { HEAP_THREAD, HEAP_USER, HEAP_EXCLUSIVE, HEAP_ORPHANS } heap_kind;
 typedef enum { HEAP_UNUSED, HEAP_LIVE, HEAP_RETIRED } heap_status;
 
 enum {
-  HEAP_DIRECT = DIRECT_MAX / 8 + 1,                       /* hot spans found by size: entry i serves sizes up to 8 i */
-  HEAP_DIRECT_CLASSES = 28,                               /* classes up to DIRECT_MAX */
+  HEAP_DIRECT = DIRECT_MAX / 8 + 1,                        /* hot spans found by size: entry i serves sizes up to 8 i */
+  HEAP_DIRECT_CLASSES = 28,                                /* classes up to DIRECT_MAX */
   HEAP_HOTS = HEAP_DIRECT + CLASSES - HEAP_DIRECT_CLASSES, /* the others by class */
-  HEAP_CLIENT_BYTES = 192,                                /* for the packaging on top of an exclusive heap */
+  HEAP_CLIENT_BYTES = 192,                                 /* for the packaging on top of an exclusive heap */
 };
 
 typedef struct {
@@ -35,13 +35,13 @@ typedef struct {
 
 struct scalloc_heap {
   /* ---- the user's ---- */
-  span *hot[HEAP_HOTS];  /* never NULL: without a span, the empty one */
-  uintptr_t arena_base;  /* copies, so that a sibling library's fast path needs no symbol of this one */
+  span *hot[HEAP_HOTS]; /* never NULL: without a span, the empty one */
+  uintptr_t arena_base; /* copies, so that a sibling library's fast path needs no symbol of this one */
   char *table;
   uint64_t remote_frees; /* frees of others' blocks done by this heap's user */
   uint64_t adoptions;
-  heap_kind kind;        /* constant in use */
-  uint32_t id;           /* constant for ever, from 1 */
+  heap_kind kind; /* constant in use */
+  uint32_t id;    /* constant for ever, from 1 */
   _Alignas(16) char client[HEAP_CLIENT_BYTES];
   /* ---- shared ---- */
   spin_lock lock aligned_to(CACHE_LINE); /* the lists, in_list and link of their spans, status; owner changes of these */
@@ -56,7 +56,8 @@ extern internal span heap_no_span; /* the empty span: its list is always empty *
 
 /* Where the hot span of a class is kept. */
 always_inline unsigned heap_hot_slot(unsigned class_index) {
-  return class_index < HEAP_DIRECT_CLASSES ? (unsigned)(class_size(class_index) / 8) : HEAP_DIRECT + class_index - HEAP_DIRECT_CLASSES;
+  return class_index < HEAP_DIRECT_CLASSES ? (unsigned)(class_size(class_index) / 8)
+                                           : HEAP_DIRECT + class_index - HEAP_DIRECT_CLASSES;
 }
 
 /* A heap of a kind, empty (or, for THREAD, one retired with its spans). NULL and ENOMEM. */
@@ -115,6 +116,6 @@ private_api void heap_each_span(heap *h, void (*visit)(span *s, void *context), 
 void heap_reset_lists(heap *h);     /* empties its lists and opens its lock */
 void heap_relink(heap *h, span *s); /* puts a span of the heap back into the lists its state asks for */
 void heap_cool_span(heap *h, span *s);
-void heap_rebuild_stacks(void);     /* the retired and the unused heaps, by their status */
+void heap_rebuild_stacks(void); /* the retired and the unused heaps, by their status */
 
 #endif

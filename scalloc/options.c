@@ -22,8 +22,11 @@ static const struct {
   const char *name;
   long min, max;
 } known[OPTIONS] = {
-    {"SCALLOC_ARENA_BYTES", 0, LONG_MAX},       {"SCALLOC_LIMIT_BYTES", 0, LONG_MAX}, {"SCALLOC_REUSE_THRESHOLD", 0, 100},
-    {"SCALLOC_PURGE_DELAY_MS", -1, 1000000000}, {"SCALLOC_STATS", 0, 1},
+    {"SCALLOC_ARENA_BYTES", 0, LONG_MAX},
+    {"SCALLOC_LIMIT_BYTES", 0, LONG_MAX},
+    {"SCALLOC_REUSE_THRESHOLD", 0, 100},
+    {"SCALLOC_PURGE_DELAY_MS", -1, 1000000000},
+    {"SCALLOC_STATS", 0, 1},
 };
 
 static bool given[OPTIONS]; /* by scalloc_option_set: the environment does not override it */
@@ -31,11 +34,21 @@ static bool frozen;
 
 static void store(int option, long value) {
   switch (option) {
-  case ARENA_BYTES: options.arena_bytes = (size_t)value; break;
-  case LIMIT_BYTES: options.limit_bytes = (size_t)value; break;
-  case REUSE_THRESHOLD: options.reuse_threshold = (unsigned)value; break;
-  case PURGE_DELAY_MS: options.purge_delay_ms = value; break;
-  default: options.stats = value != 0; break;
+  case ARENA_BYTES:
+    options.arena_bytes = (size_t)value;
+    break;
+  case LIMIT_BYTES:
+    options.limit_bytes = (size_t)value;
+    break;
+  case REUSE_THRESHOLD:
+    options.reuse_threshold = (unsigned)value;
+    break;
+  case PURGE_DELAY_MS:
+    options.purge_delay_ms = value;
+    break;
+  default:
+    options.stats = value != 0;
+    break;
   }
 }
 

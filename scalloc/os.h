@@ -31,8 +31,8 @@ size_t os_address_space_left(void);
 void *os_arena_hint(size_t bytes);
 
 bool os_under_valgrind(void);
-unsigned os_processors(void);     /* that this process may run on */
-uint32_t os_now_ms(void);         /* a monotonic clock, a few ms coarse; wraps */
+unsigned os_processors(void); /* that this process may run on */
+uint32_t os_now_ms(void);     /* a monotonic clock, a few ms coarse; wraps */
 void os_yield(void);
 size_t os_page_size(void);
 

@@ -13,7 +13,7 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define always_inline static inline __attribute__((always_inline))
 #define never_inline __attribute__((noinline, cold))
-#define internal __attribute__((visibility("hidden"))) /* variables: reached without the global offset table */
+#define internal __attribute__((visibility("hidden")))     /* variables: reached without the global offset table */
 #define private_api __attribute__((visibility("default"))) /* for the sibling libraries, under the private version node */
 #define thread_word static __thread __attribute__((tls_model("initial-exec")))
 #define aligned_to(n) __attribute__((aligned(n)))

@@ -30,8 +30,8 @@ uint32_t pool_take_stack(unsigned slot, unsigned stack_number);
 /* Puts a chain back where it came from. */
 void pool_put_chain(unsigned slot, unsigned stack_number, uint32_t first, uint32_t last);
 
-void pool_reset(void);                   /* forgets all spans: the caller puts them again */
-unsigned pool_stacks(void);              /* p */
-size_t pool_count(size_t *dirty_bytes);  /* spans in the pool now; by walking, at a quiescent point */
+void pool_reset(void);                  /* forgets all spans: the caller puts them again */
+unsigned pool_stacks(void);             /* p */
+size_t pool_count(size_t *dirty_bytes); /* spans in the pool now; by walking, at a quiescent point */
 
 #endif

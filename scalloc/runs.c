@@ -18,9 +18,7 @@ static unsigned dirty_count;
 static size_t dirty_bytes;
 static volatile word_t free_spans;
 
-static unsigned bucket_of(uint32_t count) {
-  return count <= EXACT ? count - 1 : EXACT + log2_floor(count) - 6;
-}
+static unsigned bucket_of(uint32_t count) { return count <= EXACT ? count - 1 : EXACT + log2_floor(count) - 6; }
 
 static void set_state(span *s, span_state state) {
   word_store_release(&s->word, word_next(word_load_relaxed(&s->word), state, 0, 0));

@@ -52,32 +52,32 @@ enum { LIST_ALL, LIST_SET, LIST_MAIL, LISTS }; /* every span of a heap; reusable
 
 typedef struct span {
   /* ---- line 0: owner only ---- */
-  void *free;             /* blocks to hand out next, linked through their first word */
-  unsigned used;          /* carved blocks not on the owner's lists; any thread reads it while the span is not hot */
-  unsigned notify;        /* a plain free that brings `used` here takes the slow path; NEVER while hot */
+  void *free;      /* blocks to hand out next, linked through their first word */
+  unsigned used;   /* carved blocks not on the owner's lists; any thread reads it while the span is not hot */
+  unsigned notify; /* a plain free that brings `used` here takes the slow path; NEVER while hot */
   union {
-    void *spare;          /* a second list, taken when `free` is empty */
-    size_t run_dirty;     /* LARGE, RUN: bytes from its start that may be backed */
+    void *spare;      /* a second list, taken when `free` is empty */
+    size_t run_dirty; /* LARGE, RUN: bytes from its start that may be backed */
   };
-  uint32_t bump;          /* offset of the first block never carved */
-  uint32_t limit;         /* offset where the real span ends now */
-  uint32_t block;         /* bytes of a block */
-  uint32_t first;         /* offset of block 0 */
-  uint32_t dirty;         /* offset below which pages may be backed */
-  size_t charged;         /* bytes charged against the limit of the process */
-  size_t large_bytes;     /* LARGE: usable bytes */
+  uint32_t bump;      /* offset of the first block never carved */
+  uint32_t limit;     /* offset where the real span ends now */
+  uint32_t block;     /* bytes of a block */
+  uint32_t first;     /* offset of block 0 */
+  uint32_t dirty;     /* offset below which pages may be backed */
+  size_t charged;     /* bytes charged against the limit of the process */
+  size_t large_bytes; /* LARGE: usable bytes */
   /* ---- line 1: shared ---- */
-  volatile word_t word;  /* the state word */
-  volatile word_t owner; /* heap address | OWNER_SHARED; 0 for a span that is free */
-  int32_t reuse_live;    /* reusable when at most so many blocks are live; -1 = never. Constant while not hot */
-  uint16_t class_index;  /* constant while in use */
-  uint8_t in_list;       /* bit per LIST_*, under the owner's lock */
-  uint8_t run_clean;     /* RUN: its pages are known to be zero */
-  span_link link[LISTS]; /* under the owner's lock; free runs use LIST_SET under the lock of runs.c */
+  volatile word_t word;        /* the state word */
+  volatile word_t owner;       /* heap address | OWNER_SHARED; 0 for a span that is free */
+  int32_t reuse_live;          /* reusable when at most so many blocks are live; -1 = never. Constant while not hot */
+  uint16_t class_index;        /* constant while in use */
+  uint8_t in_list;             /* bit per LIST_*, under the owner's lock */
+  uint8_t run_clean;           /* RUN: its pages are known to be zero */
+  span_link link[LISTS];       /* under the owner's lock; free runs use LIST_SET under the lock of runs.c */
   volatile unsigned pool_next; /* pool stack */
-  uint32_t stamp;        /* ms when it became empty */
-  uint32_t run;          /* LARGE, RUN: spans of the run */
-  uint32_t run_head;     /* TAIL, last of a RUN: index of the first */
+  uint32_t stamp;              /* ms when it became empty */
+  uint32_t run;                /* LARGE, RUN: spans of the run */
+  uint32_t run_head;           /* TAIL, last of a RUN: index of the first */
 } aligned_to(128) span;
 
 _Static_assert(sizeof(span) == SLOT_BYTES, "a slot is two cache lines");
@@ -86,8 +86,14 @@ _Static_assert(offsetof(span, word) == CACHE_LINE, "the shared line starts with 
 #define NEVER UINT32_MAX
 #define OWNER_SHARED ((word_t)1)
 
-enum { HEAD_BITS = 18, COUNT_BITS = 19, STATE_BITS = 3, COUNT_AT = HEAD_BITS, STATE_AT = COUNT_AT + COUNT_BITS,
-       GENERATION_AT = STATE_AT + STATE_BITS };
+enum {
+  HEAD_BITS = 18,
+  COUNT_BITS = 19,
+  STATE_BITS = 3,
+  COUNT_AT = HEAD_BITS,
+  STATE_AT = COUNT_AT + COUNT_BITS,
+  GENERATION_AT = STATE_AT + STATE_BITS
+};
 _Static_assert((SPAN_BYTES >> GRANULE_SHIFT) == (size_t)1 << HEAD_BITS, "head addresses every granule");
 _Static_assert((SPAN_BYTES / 8) < (size_t)1 << COUNT_BITS, "count holds every block of the smallest class");
 _Static_assert(GENERATION_AT + 24 == 64, "the generation has 24 bits");

@@ -9,7 +9,7 @@
 
 #include "atomics.h"
 
-typedef volatile word_t stack;                          /* 0 = empty, tag 0 */
+typedef volatile word_t stack;                            /* 0 = empty, tag 0 */
 typedef volatile unsigned *(*stack_link)(uint32_t index); /* where a node keeps the index below it */
 
 always_inline uint32_t stack_top(word_t head) { return (uint32_t)head; }

@@ -3,13 +3,13 @@
  */
 #include <stdio.h>
 
+#include "large.h"
 #include "options.h"
 #include "os.h"
 #include "purge.h"
 #include "scalloc/scalloc.h"
 #include "thread.h"
 #include "walk.h"
-#include "large.h"
 
 size_t scalloc_stats_json(char *buffer, size_t size) {
   walk_totals t = walk_all();

@@ -49,16 +49,23 @@ void walk_add(const span *s, walk_totals *t) {
   word_t w = word_load_acquire(&s->word);
   uint32_t used = half_load_relaxed(&s->used), live = used > word_count(w) ? used - word_count(w) : 0;
   switch (word_state(w)) {
-  case SPAN_HOT: t->hot++; break;
-  case SPAN_FLOATING: t->floating++; break;
-  case SPAN_REUSABLE: t->reusable++; break;
+  case SPAN_HOT:
+    t->hot++;
+    break;
+  case SPAN_FLOATING:
+    t->floating++;
+    break;
+  case SPAN_REUSABLE:
+    t->reusable++;
+    break;
   case SPAN_LARGE:
     t->large += s->run;
     t->live += s->large_bytes;
     t->committed += s->run_dirty;
     t->backed += (s->run_dirty + SPAN_BYTES - 1) >> SPAN_SHIFT;
     return;
-  default: return;
+  default:
+    return;
   }
   t->live += (size_t)live * s->block;
   t->committed += (s->dirty + (size_t)PAGE - 1) & ~(size_t)(PAGE - 1);

@@ -19,9 +19,9 @@ bool walk_is_free(const span *s, uint32_t index);
 void *walk_remote_list(const span *s, word_t w);
 
 typedef struct {
-  size_t hot, floating, reusable, pooled, large;           /* spans */
-  size_t live, committed;                                  /* bytes */
-  size_t backed;                                           /* spans with pages, each with a page table */
+  size_t hot, floating, reusable, pooled, large; /* spans */
+  size_t live, committed;                        /* bytes */
+  size_t backed;                                 /* spans with pages, each with a page table */
 } walk_totals;
 
 /* Adds one span that a heap uses, hot, floating, reusable or large. */
