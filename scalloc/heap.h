@@ -88,6 +88,12 @@ void heap_cool(heap *h);   /* gives the empty hot spans of the caller's heap bac
 /* Settles every span of every heap, on behalf of the user of `user` (may be NULL): exact at a quiescent point. O(spans). */
 void heap_settle_all(heap *user);
 
+/* Makes `s` the span that allocations of the class come from. */
+void heap_install(heap *h, unsigned class_index, span *s);
+
+/* A hot span of h, no longer installed, goes wherever its blocks say. */
+void heap_leave(heap *h, span *s);
+
 /* For large blocks, which belong to a heap only as members of its list of all spans. */
 void heap_link(heap *h, span *s);
 void heap_unlink(heap *h, span *s);

@@ -30,6 +30,8 @@
 #define heap_end scalloc_private_heap_end
 #define heap_free_any scalloc_private_heap_free_any
 #define heap_free_elsewhere scalloc_private_heap_free_elsewhere
+#define heap_install scalloc_private_heap_install
+#define heap_leave scalloc_private_heap_leave
 #define heap_link scalloc_private_heap_link
 #define heap_no_span scalloc_private_heap_no_span
 #define heap_notified scalloc_private_heap_notified
@@ -47,12 +49,19 @@
 #define large_release scalloc_private_large_release
 #define large_resize scalloc_private_large_resize
 #define large_take scalloc_private_large_take
+#define list_append scalloc_private_list_append
+#define list_change_owner scalloc_private_list_change_owner
+#define list_lock scalloc_private_list_lock
+#define list_lock_owner scalloc_private_list_lock_owner
+#define list_remove scalloc_private_list_remove
+#define list_unlock scalloc_private_list_unlock
 #define options scalloc_private_options
 #define options_freeze scalloc_private_options_freeze
 #define os_address_space_left scalloc_private_os_address_space_left
 #define os_advise_opened scalloc_private_os_advise_opened
 #define os_advise_reserved scalloc_private_os_advise_reserved
 #define os_arena_hint scalloc_private_os_arena_hint
+#define os_assertion scalloc_private_os_assertion
 #define os_environment scalloc_private_os_environment
 #define os_now_ms scalloc_private_os_now_ms
 #define os_open scalloc_private_os_open
@@ -71,6 +80,7 @@
 #define pool_reset scalloc_private_pool_reset
 #define pool_stacks scalloc_private_pool_stacks
 #define pool_take scalloc_private_pool_take
+#define pool_take_dirty scalloc_private_pool_take_dirty
 #define pool_take_stack scalloc_private_pool_take_stack
 #define purge_all scalloc_private_purge_all
 #define purge_count scalloc_private_purge_count
@@ -94,6 +104,7 @@
 #define span_queue scalloc_private_span_queue
 #define span_settle scalloc_private_span_settle
 #define span_threshold scalloc_private_span_threshold
+#define steps_follow scalloc_private_steps_follow
 #define thread_attach scalloc_private_thread_attach
 #define thread_heap scalloc_private_thread_heap
 #define thread_no_heap scalloc_private_thread_no_heap
@@ -103,6 +114,5 @@
 #define walk_list scalloc_private_walk_list
 #define walk_remote_list scalloc_private_walk_remote_list
 #define walk_step scalloc_private_walk_step
-#define os_assertion scalloc_private_os_assertion
 
 #endif

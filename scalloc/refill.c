@@ -1,0 +1,147 @@
+/*
+ * refill.c - where the next hot span of a class comes from.
+ */
+#include <errno.h>
+
+#include "lists.h"
+#include "pool.h"
+#include "purge.h"
+#include "runs.h"
+#include "steps.h"
+
+/* Makes `s` the span that allocations of the class come from. */
+void heap_install(heap *h, unsigned class_index, span *s) {
+  unsigned slot = heap_hot_slot(class_index);
+  h->hot[slot] = s;
+  if (class_index >= HEAP_DIRECT_CLASSES) return;
+  for (size_t below = class_index ? class_size(class_index - 1) / 8 : 0; --slot > below;) h->hot[slot] = s;
+  if (class_size(class_index) == 16) h->hot[0] = s; /* malloc(0) */
+}
+
+void heap_leave(heap *h, span *s) {
+  word_t now;
+  span_step step = span_leave_hot(s, &now);
+  steps_follow(h, s, step, now);
+}
+
+/* Blocks that are at hand in a hot span. */
+static bool refill_from(span *s) {
+  if (s->free) return true;
+  if (s->spare) {
+    s->free = s->spare;
+    s->spare = NULL;
+    return true;
+  }
+  return span_carve(s) || span_collect(s, span_threshold(s));
+}
+
+/* The oldest reusable span of the class, hot now. */
+static span *reuse(heap *h, unsigned class_index) {
+  for (;;) {
+    if (half_load_relaxed(&h->sets[class_index].head) == 0) return NULL;
+    list_lock(h);
+    span *s = h->sets[class_index].head ? span_at(h->sets[class_index].head) : NULL;
+    if (s) list_remove(h, s, LIST_SET);
+    list_unlock(h);
+    if (s == NULL || span_make_hot(s, h)) return s;
+  }
+}
+
+/* A reusable span that no heap with a user owns; only for a thread's heap, which is never ended with its blocks. */
+static span *adopt(heap *h, unsigned class_index) {
+  heap *orphans = heap_orphans();
+  if (h->kind != HEAP_THREAD) return NULL;
+  while (half_load_relaxed(&orphans->sets[class_index].head) != 0) {
+    list_lock(orphans);
+    span *s = orphans->sets[class_index].head ? span_at(orphans->sets[class_index].head) : NULL;
+    if (s) list_change_owner(s, orphans, h);
+    list_unlock(orphans);
+    if (s && span_make_hot(s, h)) {
+      heap_link(h, s);
+      h->adoptions++;
+      return s;
+    }
+  }
+  return NULL;
+}
+
+/* Charges a span for its real size; a purge may make room once. */
+static bool charge_span(span *s, size_t bytes) {
+  if (bytes <= s->charged) return true;
+  if (!arena_charge(bytes - s->charged)) {
+    purge_all();
+    if (bytes > s->charged && !arena_charge(bytes - s->charged)) return false;
+  }
+  s->charged = bytes;
+  return true;
+}
+
+/* Raises the end of the real span: twice as much, up to the whole virtual span. */
+static bool grow(span *s) {
+  size_t limit = s->first + 2 * (size_t)(s->limit - s->first);
+  if (s->limit == SPAN_BYTES) return false;
+  if (limit > SPAN_BYTES) limit = SPAN_BYTES;
+  if (!charge_span(s, limit)) return false;
+  s->limit = (uint32_t)limit;
+  return span_carve(s);
+}
+
+/* One span out of the free runs, as an ordinary empty one. */
+static span *take_single_run(void) {
+  uint32_t index = runs_take(1, REAL_SPAN_MIN, false);
+  if (index == 0) return NULL;
+  span *s = span_at(index);
+  s->dirty = s->run_clean ? 0 : (uint32_t)(s->run_dirty < SPAN_BYTES ? s->run_dirty : SPAN_BYTES);
+  word_store_release(&s->word, word_next(word_load_relaxed(&s->word), SPAN_FREE, 0, 0));
+  return s;
+}
+
+/* Opens an empty span (or none: NULL) for a class. NULL too if the limit of the process forbids it. */
+static span *open_for(heap *h, span *s, unsigned class_index) {
+  if (s == NULL) return NULL;
+  if (!charge_span(s, class_initial_limit(class_index, class_first_offset(class_index, span_index(s))))) {
+    pool_put(s, h->id);
+    return NULL;
+  }
+  s->in_list = 0;
+  span_open(s, h, class_index);
+  heap_link(h, s);
+  return s;
+}
+
+/* An empty span from wherever there is one, open for the class. */
+static span *acquire(heap *h, unsigned class_index) {
+  size_t wanted = class_initial_limit(class_index, 0);
+  span *s = pool_take(h->id, wanted);
+  if (!s && (s = adopt(h, class_index)) != NULL) return s;
+  if (!s) s = take_single_run();
+  if (!s) {
+    uint32_t index = arena_take(1);
+    if (index == 0) return NULL;
+    s = span_at(index);
+  }
+  return open_for(h, s, class_index);
+}
+
+span *heap_refill(heap *h, unsigned class_index) {
+  span *s = h->hot[heap_hot_slot(class_index)];
+  bool hot = s != &heap_no_span;
+  if (half_load_relaxed(&h->mailed)) heap_settle(h);
+  if (hot && refill_from(s)) return s;
+  span *next = reuse(h, class_index);
+  /* Pages that are backed already come before new ones: those of this span, then an empty one's. */
+  if (!next && hot && s->limit < s->dirty && grow(s)) return s;
+  if (!next && hot) next = open_for(h, pool_take_dirty(h->id, s->limit), class_index);
+  if (!next && hot && grow(s)) return s;
+  if (!next) next = acquire(h, class_index);
+  if (!next) {
+    if (hot && span_collect(s, 0)) return s; /* no memory: even a few remote blocks help */
+    errno = ENOMEM;
+    return NULL;
+  }
+  heap_install(h, class_index, next);
+  if (hot) heap_leave(h, s);
+  purge_tick();
+  if (!refill_from(next)) span_collect(next, 0);
+  return next;
+}
