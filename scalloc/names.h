@@ -92,6 +92,7 @@
 #define runs_lock_all scalloc_private_runs_lock_all
 #define runs_spans scalloc_private_runs_spans
 #define runs_take scalloc_private_runs_take
+#define runs_take_single scalloc_private_runs_take_single
 #define runs_take_dirty scalloc_private_runs_take_dirty
 #define runs_unlock_all scalloc_private_runs_unlock_all
 #define span_carve scalloc_private_span_carve

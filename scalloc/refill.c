@@ -88,7 +88,7 @@ static bool grow(span *s) {
 
 /* One span out of the free runs, as an ordinary empty one. */
 static span *take_single_run(void) {
-  uint32_t index = runs_take(1, REAL_SPAN_MIN, false);
+  uint32_t index = runs_take_single();
   if (index == 0) return NULL;
   span *s = span_at(index);
   s->dirty = s->run_clean ? 0 : (uint32_t)(s->run_dirty < SPAN_BYTES ? s->run_dirty : SPAN_BYTES);

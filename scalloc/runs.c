@@ -114,15 +114,32 @@ static uint32_t take_warm(uint32_t count, size_t bytes, bool growing) {
   return best == DIRTY_MAX ? 0 : remove_dirty(best);
 }
 
+/* What was found leaves the free runs. */
+static uint32_t taken(uint32_t first) {
+  if (first == 0) return 0;
+  set_state(span_at(first), SPAN_LARGE);
+  word_store_relaxed(&free_spans, word_load_relaxed(&free_spans) - span_at(first)->run);
+  return first;
+}
+
 uint32_t runs_take(uint32_t count, size_t bytes, bool growing) {
   if (word_load_acquire(&free_spans) < count) return 0;
   lock_take(&lock);
   uint32_t first = take_warm(count, bytes, growing);
   if (first == 0) first = take_clean(count);
-  if (first != 0) {
-    set_state(span_at(first), SPAN_LARGE);
-    word_store_relaxed(&free_spans, word_load_relaxed(&free_spans) - span_at(first)->run);
-  }
+  first = taken(first);
+  lock_give(&lock);
+  return first;
+}
+
+uint32_t runs_take_single(void) {
+  uint32_t first = 0;
+  if (word_load_acquire(&free_spans) == 0) return 0;
+  lock_take(&lock);
+  for (unsigned i = 0; i < dirty_count && first == 0; i++)
+    if (span_at(dirty[i])->run == 1) first = remove_dirty(i);
+  if (first == 0) first = take_clean(1);
+  first = taken(first);
   lock_give(&lock);
   return first;
 }

@@ -16,6 +16,9 @@
    pages are zero. */
 uint32_t runs_take(uint32_t count, size_t bytes, bool growing);
 
+/* A single span, out of a clean run or a warm run of one; its slot is LARGE like any run's. 0: none. */
+uint32_t runs_take_single(void);
+
 /* Gives a run back that is in nobody's hands. False: the warm cache is full, the caller purges the run and comes again. */
 bool runs_give(uint32_t first, uint32_t count, bool clean);
 
