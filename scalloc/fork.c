@@ -30,7 +30,7 @@ static void recount(span *s) {
 
 /* A span in nobody's hands, perhaps taken out of some structure a moment ago. */
 static void repool(span *s, bool dirty) {
-  word_store_release(&s->word, word_next(word_load_relaxed(&s->word), SPAN_FREE, 0, 0));
+  span_set_state(s, SPAN_FREE);
   word_store_relaxed(&s->owner, 0);
   s->in_list = 0;
   if (dirty) s->dirty = SPAN_BYTES;

@@ -114,6 +114,9 @@ uint32_t heap_count(void);
 heap *heap_at(uint32_t id);
 heap *heap_orphans(void);
 
+/* Frees of others' blocks that no heap's counter has. */
+uint64_t heap_remote_frees_without_heap(void);
+
 /* Visits the spans of one heap: its own `all` list. */
 private_api void heap_each_span(heap *h, void (*visit)(span *s, void *context), void *context);
 

@@ -4,6 +4,7 @@
  */
 #include "large.h"
 
+#include "options.h"
 #include "os.h"
 #include "pool.h"
 #include "purge.h"
@@ -14,10 +15,6 @@ enum { HEADROOM = 4 }; /* a growing block gets a run of so many times its length
 static size_t whole_pages(size_t size) { return (size + PAGE - 1) & ~(size_t)(PAGE - 1); }
 static uint32_t spans_for(size_t size) { return (uint32_t)((size + SPAN_BYTES - 1) >> SPAN_SHIFT); }
 
-static void set_state(span *s, span_state state) {
-  word_store_release(&s->word, word_next(word_load_relaxed(&s->word), state, 0, 0));
-}
-
 static void use_bytes(span *s, size_t bytes) {
   s->large_bytes = bytes;
   if (bytes > s->run_dirty) s->run_dirty = bytes;
@@ -26,7 +23,7 @@ static void use_bytes(span *s, size_t bytes) {
 static void mark_tails(uint32_t first, uint32_t from, uint32_t to) {
   for (uint32_t i = first + from; i < first + to; i++) {
     span_at(i)->run_head = first;
-    set_state(span_at(i), SPAN_TAIL);
+    span_set_state(span_at(i), SPAN_TAIL);
   }
 }
 
@@ -54,14 +51,17 @@ static uint32_t take_run(uint32_t count, size_t bytes, bool growing) {
   if (first == 0 && (first = arena_take(count)) != 0) {
     span_at(first)->run = count;
     span_at(first)->run_clean = 1;
-    set_state(span_at(first), SPAN_LARGE);
+    span_set_state(span_at(first), SPAN_LARGE);
   }
-  if (first == 0 && purge_pool_into_runs()) first = runs_take(count, bytes, growing);
+  if (first == 0) {
+    purge_pool_into_runs(); /* and merges the warm runs */
+    first = runs_take(count, bytes, growing);
+  }
   return first;
 }
 
 static void give_clean(uint32_t first, uint32_t count) {
-  set_state(span_at(first), SPAN_FREE);
+  span_set_state(span_at(first), SPAN_FREE);
   runs_give(first, count, true);
 }
 
@@ -83,7 +83,7 @@ static uint32_t take_aligned_run(uint32_t count, size_t alignment) {
   span *s = span_at(first + before);
   s->run = count;
   s->run_clean = 1;
-  set_state(s, SPAN_LARGE);
+  span_set_state(s, SPAN_LARGE);
   if (before) give_clean(first, before);
   if (all > before + count) give_clean(first + before + count, all - before - count);
   return first + before;
@@ -116,15 +116,15 @@ span *large_take(size_t size, size_t alignment, bool headroom, bool *zeroed) {
 
 void large_release(span *s) {
   uint32_t first = span_index(s), count = s->run;
-  set_state(s, SPAN_FREE);
+  span_set_state(s, SPAN_FREE);
   if (!runs_give(first, count, false)) {
-    /* The warm cache is full. If the OS keeps the pages too, the run waits, whole, in the pool of single spans. */
-    bool clean = purge_run(first, count);
+    /* The warm cache is full. If the pages are to stay, or the OS keeps them, the spans go to the pool one by one. */
+    bool clean = options.purge_delay_ms >= 0 && purge_run(first, count);
     arena_discharge(s->charged);
     s->charged = 0;
     for (uint32_t i = 0; !clean && i < count; i++) {
       span_at(first + i)->dirty = SPAN_BYTES;
-      set_state(span_at(first + i), SPAN_FREE);
+      span_set_state(span_at(first + i), SPAN_FREE);
       pool_put(span_at(first + i), i);
     }
     if (clean) runs_give(first, count, true);
@@ -137,11 +137,12 @@ static void cut(span *s, uint32_t keep) {
   uint32_t first = span_index(s), behind = s->run - keep;
   if (!purge_run(first + keep, behind)) return;
   s->run = keep;
-  set_state(span_at(first + keep), SPAN_FREE);
+  span_set_state(span_at(first + keep), SPAN_FREE);
   runs_give(first + keep, behind, true);
 }
 
 bool large_resize(span *s, size_t size) {
+  if (size > (size_t)arena.spans << SPAN_SHIFT) return false;
   size_t bytes = whole_pages(size);
   uint32_t count = spans_for(bytes), have = s->run, first = span_index(s);
   if (count > have) {

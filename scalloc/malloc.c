@@ -40,12 +40,15 @@ void *heap_allocate(heap *h, size_t size) {
   return heap_allocate_class(h, class_of_malloc(size));
 }
 
-/* The calling thread's heap, made if need be. */
-static heap *my_heap(void) { return thread_heap != &thread_no_heap ? thread_heap : thread_attach(); }
+/* Ends an operation that thread_use began. */
+static void *done(heap *h, void *result) {
+  thread_done(h);
+  return result;
+}
 
 static never_inline void *malloc_slow(size_t size) {
-  heap *h = my_heap();
-  return h ? heap_allocate(h, size) : NULL;
+  heap *h = thread_use();
+  return h ? done(h, heap_allocate(h, size)) : NULL;
 }
 
 void *scalloc_malloc(size_t size) {
@@ -74,8 +77,8 @@ static void *allocate_zeroed(heap *h, size_t count, size_t size) {
 }
 
 void *scalloc_calloc(size_t count, size_t size) {
-  heap *h = my_heap();
-  return h ? allocate_zeroed(h, count, size) : NULL;
+  heap *h = thread_use();
+  return h ? done(h, allocate_zeroed(h, count, size)) : NULL;
 }
 
 void *scalloc_heap_calloc(heap *h, size_t count, size_t size) { return allocate_zeroed(h, count, size); }
@@ -97,8 +100,8 @@ static void *allocate_aligned(heap *h, size_t alignment, size_t size) {
 }
 
 void *scalloc_aligned_alloc(size_t alignment, size_t size) {
-  heap *h = my_heap();
-  return h ? allocate_aligned(h, alignment, size) : NULL;
+  heap *h = thread_use();
+  return h ? done(h, allocate_aligned(h, alignment, size)) : NULL;
 }
 
 void *scalloc_heap_aligned_alloc(heap *h, size_t alignment, size_t size) { return allocate_aligned(h, alignment, size); }
@@ -212,8 +215,8 @@ void *scalloc_realloc(void *block, size_t size) {
     scalloc_free(block);
     return NULL;
   }
-  heap *h = my_heap();
-  return h ? heap_reallocate(h, block, size) : NULL;
+  heap *h = thread_use();
+  return h ? done(h, heap_reallocate(h, block, size)) : NULL;
 }
 
 void *scalloc_heap_realloc(heap *h, void *block, size_t size) {

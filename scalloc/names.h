@@ -5,6 +5,7 @@
 #ifndef SCALLOC_NAMES_H
 #define SCALLOC_NAMES_H
 
+#define  scalloc_private_
 #define arena scalloc_private_arena
 #define arena_charge scalloc_private_arena_charge
 #define arena_discharge scalloc_private_arena_discharge
@@ -40,6 +41,7 @@
 #define heap_rebuild_stacks scalloc_private_heap_rebuild_stacks
 #define heap_refill scalloc_private_heap_refill
 #define heap_relink scalloc_private_heap_relink
+#define heap_remote_frees_without_heap scalloc_private_heap_remote_frees_without_heap
 #define heap_reset_lists scalloc_private_heap_reset_lists
 #define heap_retire scalloc_private_heap_retire
 #define heap_settle scalloc_private_heap_settle
@@ -92,8 +94,8 @@
 #define runs_lock_all scalloc_private_runs_lock_all
 #define runs_spans scalloc_private_runs_spans
 #define runs_take scalloc_private_runs_take
-#define runs_take_single scalloc_private_runs_take_single
 #define runs_take_dirty scalloc_private_runs_take_dirty
+#define runs_take_single scalloc_private_runs_take_single
 #define runs_unlock_all scalloc_private_runs_unlock_all
 #define span_carve scalloc_private_span_carve
 #define span_clear scalloc_private_span_clear
@@ -106,9 +108,10 @@
 #define span_settle scalloc_private_span_settle
 #define span_threshold scalloc_private_span_threshold
 #define steps_follow scalloc_private_steps_follow
-#define thread_attach scalloc_private_thread_attach
+#define thread_done scalloc_private_thread_done
 #define thread_heap scalloc_private_thread_heap
 #define thread_no_heap scalloc_private_thread_no_heap
+#define thread_use scalloc_private_thread_use
 #define walk_add scalloc_private_walk_add
 #define walk_all scalloc_private_walk_all
 #define walk_is_free scalloc_private_walk_is_free

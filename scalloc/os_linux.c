@@ -108,13 +108,14 @@ void os_write_stderr(const char *text, size_t length) {
   }
 }
 
-static char *append(char *to, const char *end, const char *text) {
+static char *append(char *to, char *end, const char *text) {
   while (*text && to < end) *to++ = *text++;
   return to;
 }
 
 _Noreturn void os_panic(const char *what, const void *address, const char *why) {
-  char line[256], *end = line + sizeof line - 1, digits[20];
+  char line[256], digits[20];
+  char *end = line + sizeof line - 1;
   char *p = append(append(append(line, end, "scalloc: "), end, what), end, " 0x");
   int n = 0;
   uintptr_t value = (uintptr_t)address;
@@ -129,7 +130,8 @@ _Noreturn void os_panic(const char *what, const void *address, const char *why) 
 
 #if defined(SCALLOC_ASSERTS) && SCALLOC_ASSERTS
 _Noreturn void os_assertion(const char *text, const char *file, int line) {
-  char buffer[512], *end = buffer + sizeof buffer - 1, digits[12];
+  char buffer[512], digits[12];
+  char *end = buffer + sizeof buffer - 1;
   char *p = append(append(append(append(buffer, end, "scalloc: assertion "), end, text), end, " at "), end, file);
   int n = 0;
   p = append(p, end, ":");

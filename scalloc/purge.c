@@ -82,8 +82,7 @@ void purge_tick(void) {
 
 size_t purge_all(void) { return purge_older(os_now_ms(), 0); }
 
-bool purge_pool_into_runs(void) {
-  bool any = false;
+void purge_pool_into_runs(void) {
   span *s;
   purge_all();
   while ((s = pool_take(0, 1)) != NULL) {
@@ -91,7 +90,5 @@ bool purge_pool_into_runs(void) {
       pool_put(s, 0); /* dirty, and the OS does not take its pages */
       break;
     }
-    any = true;
   }
-  return any;
 }

@@ -18,8 +18,8 @@ size_t purge_all(void);
 /* Takes the pages of a run or span that nobody uses. False: the OS refused, the pages are as they were. */
 bool purge_run(uint32_t first, uint32_t count);
 
-/* Turns the spans of the pool into runs, so that neighbours can serve large blocks. True if there were any. */
-bool purge_pool_into_runs(void);
+/* Purges everything and turns the spans of the pool into runs, so that neighbours can serve large blocks. */
+void purge_pool_into_runs(void);
 
 size_t purge_count(void); /* times a run or span was purged */
 

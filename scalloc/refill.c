@@ -92,8 +92,15 @@ static span *take_single_run(void) {
   if (index == 0) return NULL;
   span *s = span_at(index);
   s->dirty = s->run_clean ? 0 : (uint32_t)(s->run_dirty < SPAN_BYTES ? s->run_dirty : SPAN_BYTES);
-  word_store_release(&s->word, word_next(word_load_relaxed(&s->word), SPAN_FREE, 0, 0));
+  span_set_state(s, SPAN_FREE);
   return s;
+}
+
+static span *take_fresh(void) {
+  uint32_t index = arena_take(1);
+  if (index == 0) return NULL;
+  span_set_state(span_at(index), SPAN_FREE);
+  return span_at(index);
 }
 
 /* Opens an empty span (or none: NULL) for a class. NULL too if the limit of the process forbids it. */
@@ -115,10 +122,10 @@ static span *acquire(heap *h, unsigned class_index) {
   span *s = pool_take(h->id, wanted);
   if (!s && (s = adopt(h, class_index)) != NULL) return s;
   if (!s) s = take_single_run();
+  if (!s) s = take_fresh();
   if (!s) {
-    uint32_t index = arena_take(1);
-    if (index == 0) return NULL;
-    s = span_at(index);
+    purge_all(); /* warm runs become clean ones, which can be cut */
+    s = take_single_run();
   }
   return open_for(h, s, class_index);
 }

@@ -7,6 +7,7 @@
 #include "runs.h"
 
 #include "lock.h"
+#include "options.h"
 
 enum { EXACT = 64, BUCKETS = EXACT + 20, DIRTY_MAX = 64 };
 #define DIRTY_BYTES_MAX ((size_t)1 << 26)
@@ -20,18 +21,14 @@ static volatile word_t free_spans;
 
 static unsigned bucket_of(uint32_t count) { return count <= EXACT ? count - 1 : EXACT + log2_floor(count) - 6; }
 
-static void set_state(span *s, span_state state) {
-  word_store_release(&s->word, word_next(word_load_relaxed(&s->word), state, 0, 0));
-}
-
 static void insert_clean(uint32_t first, uint32_t count) {
   span *s = span_at(first), *last = span_at(first + count - 1);
   unsigned b = bucket_of(count);
   s->run = count;
   s->run_clean = last->run_clean = 1;
   last->run_head = s->run_head = first;
-  set_state(s, SPAN_RUN);
-  if (last != s) set_state(last, SPAN_RUN);
+  span_set_state(s, SPAN_RUN);
+  if (last != s) span_set_state(last, SPAN_RUN);
   s->link[LIST_SET] = (span_link){.next = clean[b], .prev = 0};
   if (clean[b]) span_at(clean[b])->link[LIST_SET].prev = first;
   clean[b] = first;
@@ -45,8 +42,8 @@ static void remove_clean(uint32_t first) {
     span_at(at.prev)->link[LIST_SET].next = at.next;
   else
     clean[bucket_of(s->run)] = at.next;
-  set_state(s, SPAN_FREE);
-  if (last != s) set_state(last, SPAN_FREE);
+  span_set_state(s, SPAN_FREE);
+  if (last != s) span_set_state(last, SPAN_FREE);
 }
 
 static bool is_clean_run(uint32_t index) {
@@ -91,8 +88,8 @@ static uint32_t remove_dirty(unsigned at) {
   uint32_t first = dirty[at], count = span_at(first)->run;
   dirty[at] = dirty[--dirty_count];
   dirty_bytes -= span_at(first)->run_dirty;
-  set_state(span_at(first), SPAN_FREE);
-  if (count > 1) set_state(span_at(first + count - 1), SPAN_FREE);
+  span_set_state(span_at(first), SPAN_FREE);
+  if (count > 1) span_set_state(span_at(first + count - 1), SPAN_FREE);
   return first;
 }
 
@@ -117,7 +114,7 @@ static uint32_t take_warm(uint32_t count, size_t bytes, bool growing) {
 /* What was found leaves the free runs. */
 static uint32_t taken(uint32_t first) {
   if (first == 0) return 0;
-  set_state(span_at(first), SPAN_LARGE);
+  span_set_state(span_at(first), SPAN_LARGE);
   word_store_relaxed(&free_spans, word_load_relaxed(&free_spans) - span_at(first)->run);
   return first;
 }
@@ -146,13 +143,14 @@ uint32_t runs_take_single(void) {
 
 static bool give_dirty(uint32_t first, uint32_t count) {
   span *s = span_at(first), *last = span_at(first + count - 1);
-  if (dirty_count == DIRTY_MAX || dirty_bytes + s->run_dirty > DIRTY_BYTES_MAX) return false;
+  if (dirty_count == DIRTY_MAX) return false;
+  if (dirty_bytes + s->run_dirty > DIRTY_BYTES_MAX && options.purge_delay_ms >= 0) return false;
   s->run = count;
   s->run_clean = last->run_clean = 0;
   s->run_head = last->run_head = first;
   s->stamp = os_now_ms();
-  set_state(s, SPAN_RUN);
-  if (last != s) set_state(last, SPAN_RUN);
+  span_set_state(s, SPAN_RUN);
+  if (last != s) span_set_state(last, SPAN_RUN);
   dirty[dirty_count++] = first;
   dirty_bytes += s->run_dirty;
   return true;

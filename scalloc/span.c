@@ -23,7 +23,7 @@ void span_open(span *s, struct scalloc_heap *owner, unsigned class_index) {
   s->reuse_live = -1;
   half_store_relaxed(&s->used, 0);
   word_store_relaxed(&s->owner, (word_t)owner);
-  word_store_release(&s->word, word_next(word_load_relaxed(&s->word), SPAN_HOT, 0, 0));
+  span_set_state(s, SPAN_HOT);
 }
 
 /* The remote list of `w` becomes one of the owner's, which must have room for it; its blocks no longer count as used. */

@@ -129,6 +129,11 @@ always_inline span *span_of_inside(const void *address) {
   return (span *)(void *)(arena.table + (((uintptr_t)address - arena.base) >> SPAN_SHIFT << SLOT_SHIFT));
 }
 
+/* Writes a state as the next generation, without a list: by who has the span in his hands alone. */
+always_inline void span_set_state(span *s, span_state state) {
+  word_store_release(&s->word, word_next(word_load_relaxed(&s->word), state, 0, 0));
+}
+
 /* The slot of any address; NULL if it lies elsewhere. */
 always_inline span *span_of(const void *address) { return span_has(address) ? span_of_inside(address) : NULL; }
 

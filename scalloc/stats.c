@@ -13,7 +13,7 @@
 
 size_t scalloc_stats_json(char *buffer, size_t size) {
   walk_totals t = walk_all();
-  uint64_t remote = 0, adoptions = 0;
+  uint64_t remote = heap_remote_frees_without_heap(), adoptions = 0;
   uint32_t high = arena_high_water();
   for (uint32_t id = 1; id <= heap_count(); id++) {
     remote += heap_at(id)->remote_frees;

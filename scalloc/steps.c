@@ -82,6 +82,20 @@ static void mail(heap *user, span *s) {
   }
 }
 
+/* Frees by threads that have no heap, which are few; spread so that they do not meet on one line. */
+static word_t others[16][CACHE_LINE / sizeof(word_t)];
+
+static void count_remote_free(void) {
+  int here;
+  word_add_full(&others[(uintptr_t)&here >> 16 & 15][0], 1);
+}
+
+uint64_t heap_remote_frees_without_heap(void) {
+  uint64_t sum = 0;
+  for (unsigned i = 0; i < sizeof others / sizeof *others; i++) sum += word_load_relaxed(&others[i][0]);
+  return sum;
+}
+
 void heap_free_elsewhere(heap *user, span *s, void *block) {
   heap *h = owner_heap(word_load_acquire(&s->owner));
   word_t now;
@@ -92,7 +106,10 @@ void heap_free_elsewhere(heap *user, span *s, void *block) {
     half_store_release(&s->used, half_load_relaxed(&s->used) - 1);
     return;
   }
-  if (user && h != user) user->remote_frees++;
+  if (user == NULL)
+    count_remote_free();
+  else if (h != user)
+    user->remote_frees++;
   if (h->kind == HEAP_EXCLUSIVE) {
     span_queue(s, block);
     return;

@@ -1,8 +1,8 @@
 /*
  * thread.c - attaching a heap at a thread's first allocation, retiring it when the thread exits, and forks.
  *
- * A thread-specific key gets its destructor called at exit. Other destructors may allocate after ours: they get a heap again
- * and the key is set again, so the destructor runs once more. Frees need no heap.
+ * A thread-specific key gets its destructor called at exit. Other destructors may allocate after ours, for as many rounds as
+ * they like: each such operation borrows a heap and gives it back at once. Frees need no heap.
  */
 #include "thread.h"
 
@@ -23,8 +23,11 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static bool have_key;
 
+thread_word bool thread_leaving; /* the destructor of our key has run */
+
 static void thread_exit(void *h) {
   thread_heap = &thread_no_heap;
+  thread_leaving = true;
   heap_retire(h);
 }
 
@@ -35,12 +38,16 @@ static void set_up(void) {
   pthread_atfork(fork_prepare, fork_parent, after_fork_child);
 }
 
-heap *thread_attach(void) {
+heap *thread_use(void) {
   if (thread_heap != &thread_no_heap) return thread_heap;
   heap *h = heap_create(HEAP_THREAD);
-  if (h == NULL) return NULL;
+  if (h == NULL || thread_leaving) return h;
   thread_heap = h;
   pthread_once(&once, set_up);
   if (have_key) pthread_setspecific(key, h);
   return h;
+}
+
+void thread_done(heap *h) {
+  if (unlikely(h != thread_heap)) heap_retire(h);
 }

@@ -10,8 +10,12 @@
 extern internal __thread heap *thread_heap __attribute__((tls_model("initial-exec")));
 extern internal heap thread_no_heap; /* the one without spans: every allocation from it takes the slow path */
 
-/* Gives the thread a heap of its own; NULL and ENOMEM. The heap is retired when the thread exits. */
-heap *thread_attach(void);
+/*
+ * The heap for one operation of a thread: its own, made now if need be and retired when the thread exits; once the thread is
+ * exiting, a borrowed one. NULL and ENOMEM. thread_done ends the operation.
+ */
+heap *thread_use(void);
+void thread_done(heap *h);
 
 /* The calling thread's heap if it has one, else NULL. */
 always_inline heap *thread_heap_or_null(void) { return thread_heap == &thread_no_heap ? NULL : thread_heap; }

@@ -1,0 +1,136 @@
+/* Where blocks come from: fresh spans ascend, foreign frees go back to the owner, and in batches. */
+#include "../test.h"
+#include <pthread.h>
+
+enum { MOST_BLOCKS = 400000 };
+static const size_t sizes[] = {16, 48, 64, 256, 1000, 6144, 32768, 100000, 262144};
+
+static uintptr_t span_of(const void *block) { return (uintptr_t)block >> SPAN_SHIFT; }
+
+static void blocks_of_a_fresh_span_ascend(void) {
+  for (size_t i = 0; i < LENGTH(sizes); i++) {
+    scalloc_heap *heap = scalloc_heap_new();
+    unsigned char *last = scalloc_heap_malloc(heap, sizes[i]);
+    size_t stride = scalloc_usable_size(last), in_order = 0, count = 3 * 2097152 / sizes[i], spans = 1;
+    for (size_t k = 1; k < count; k++) {
+      unsigned char *block = scalloc_heap_malloc(heap, sizes[i]);
+      in_order += block == last + stride;
+      spans += span_of(block) != span_of(last);
+      last = block;
+    }
+    CHECK_INT(in_order, >=, count - spans); /* all but the first of each span, and those where spans adjoin */
+    CHECK_INT(spans, <=, 5);
+    scalloc_heap_destroy(heap);
+  }
+}
+
+/* ---- a second thread that frees and allocates -------------------------------------------------------------------------- */
+
+static void *blocks[MOST_BLOCKS], *foreign[MOST_BLOCKS];
+
+typedef struct job {
+  size_t from, to, keep; /* frees blocks[from] to blocks[to - 1], but every keep-th if keep > 0 */
+  size_t size, wanted;   /* then allocates so many of that size */
+} job;
+
+static void *free_then_allocate(void *argument) {
+  const job *j = argument;
+  for (size_t i = j->from; i < j->to; i++) {
+    if (j->keep > 0 && i % j->keep == 0) continue;
+    scalloc_free(blocks[i]);
+    blocks[i] = NULL;
+  }
+  for (size_t i = 0; i < j->wanted; i++) CHECK(foreign[i] = scalloc_malloc(j->size));
+  for (size_t i = 0; i < j->wanted; i++)
+    for (size_t at = 0; at < j->size; at += 4096) ((unsigned char *)foreign[i])[at] = 1;
+  return NULL;
+}
+
+static void by_another_thread(job j) {
+  pthread_t thread;
+  CHECK(pthread_create(&thread, NULL, free_then_allocate, &j) == 0 && pthread_join(thread, NULL) == 0);
+}
+
+static bool is_span_of_ours(const void *block, const uintptr_t *spans, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (span_of(block) == spans[i]) return true;
+  return false;
+}
+
+/* Two thirds of our blocks are freed by a thread that then allocates the same size: it gets none of our spans. */
+static void who_frees_does_not_get_the_memory(size_t size) {
+  uintptr_t spans[64] = {0};
+  size_t count = 3 * 2097152 / size, span_count = 0;
+  for (size_t i = 0; i < count; i++) {
+    CHECK(blocks[i] = scalloc_malloc(size));
+    if (!is_span_of_ours(blocks[i], spans, span_count)) spans[span_count++] = span_of(blocks[i]);
+    CHECK(span_count < LENGTH(spans));
+  }
+  by_another_thread((job){0, count, 3, size, count / 2});
+  for (size_t i = 0; i < count / 2; i++) CHECK(!is_span_of_ours(foreign[i], spans, span_count));
+  size_t reused = 0;
+  for (size_t i = 0; i < count; i++) { /* the owner gets it back */
+    if (blocks[i]) continue;
+    CHECK(blocks[i] = scalloc_malloc(size));
+    reused += is_span_of_ours(blocks[i], spans, span_count);
+  }
+  CHECK_INT(reused, >, 0);
+  for (size_t i = 0; i < count; i++) scalloc_free(blocks[i]);
+  for (size_t i = 0; i < count / 2; i++) scalloc_free(foreign[i]);
+}
+
+/* Is there memory for another block of the same size behind this one, in the same span? */
+static bool has_room_behind(const unsigned char *block, size_t usable) {
+  scalloc_block found;
+  const unsigned char *next = block + usable;
+  return span_of(next) == span_of(block) && scalloc_find(next, &found) && found.start == next && found.size == usable;
+}
+
+/* Fills a span to its last block; returns how many it holds, the blocks are the last of `blocks` before *end. */
+static size_t fill_hot_span(size_t size, size_t *end) {
+  size_t starts[3], spans = 0, at = 0, usable = scalloc_good_size(size);
+  for (; spans < 3; at++) {
+    CHECK(at < MOST_BLOCKS && (blocks[at] = scalloc_malloc(size)));
+    if (at == 0 || span_of(blocks[at]) != span_of(blocks[at - 1])) starts[spans++] = at;
+  }
+  size_t typical = starts[2] - starts[1]; /* spans may differ by a few blocks */
+  while (at - starts[2] < typical - typical / 32 || has_room_behind(blocks[at - 1], usable)) {
+    CHECK(blocks[at++] = scalloc_malloc(size));
+    CHECK(span_of(blocks[at - 1]) == span_of(blocks[starts[2]]));
+  }
+  *end = at;
+  return at - starts[2];
+}
+
+/* The hot span is exhausted and `percent` of it are freed elsewhere: enough of them refill it, too few do not. */
+static void foreign_frees_refill_the_hot_span(size_t size, size_t percent, bool enough) {
+  stats before = stats_now();
+  size_t end, n = fill_hot_span(size, &end), freed = n * percent / 100;
+  uintptr_t hot = span_of(blocks[end - 1]);
+  by_another_thread((job){end - n, end - n + freed, 0, size, 0});
+  stats full = stats_now();
+  void *block = scalloc_malloc(size);
+  CHECK((span_of(block) == hot) == enough);
+  if (enough) { /* and not only one: all that were freed come before any other span is asked */
+    CHECK_INT(stats_now().pooled, ==, full.pooled);
+    CHECK_INT(stats_now().opened, ==, full.opened);
+    for (size_t i = 1; i < freed; i++) CHECK(span_of(blocks[end - n + i] = scalloc_malloc(size)) == hot);
+  }
+  scalloc_free(block);
+  for (size_t i = 0; i < end; i++) scalloc_free(blocks[i]);
+  check_all_returned(before);
+}
+
+int main(void) {
+  CHECK(scalloc_option_set("SCALLOC_REUSE_THRESHOLD", 50));
+  scalloc_free(scalloc_malloc(1));
+  blocks_of_a_fresh_span_ascend();
+  for (size_t i = 0; i < LENGTH(sizes); i++) {
+    who_frees_does_not_get_the_memory(sizes[i]);
+    check_heap();
+    foreign_frees_refill_the_hot_span(sizes[i], 70, true);
+    foreign_frees_refill_the_hot_span(sizes[i], 100, true);
+    foreign_frees_refill_the_hot_span(sizes[i], 30, false);
+  }
+  return 0;
+}

@@ -1,0 +1,23 @@
+# Unit tests of the internal modules: the sources of the core, with assertions, on the OS of os_fake.c.
+set(unit_dir ${PROJECT_SOURCE_DIR}/tests/unit)
+file(GLOB unit_core CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/scalloc/*.c)
+list(FILTER unit_core EXCLUDE REGEX "/os_[a-z]+\\.c$")
+
+add_library(scalloc_unit OBJECT ${unit_core} ${unit_dir}/os_fake.c ${unit_dir}/unit.c)
+target_include_directories(scalloc_unit PUBLIC ${PROJECT_SOURCE_DIR}/scalloc/include ${PROJECT_SOURCE_DIR}/scalloc ${unit_dir}
+                                               ${ATOMIC_OPS_INCLUDE_DIR})
+target_link_libraries(scalloc_unit PUBLIC scalloc_flags Threads::Threads)
+if(NOT (SCALLOC_ASSERTS OR CMAKE_BUILD_TYPE STREQUAL "Debug"))
+  target_compile_definitions(scalloc_unit PUBLIC SCALLOC_ASSERTS=1)
+endif()
+
+foreach(module classes options arena span span_threshold stack pool runs large purge heap heap_life fork refusal)
+  if(NOT EXISTS ${unit_dir}/test_${module}.c)
+    continue()
+  endif()
+  add_executable(unit_${module} ${unit_dir}/test_${module}.c)
+  target_link_libraries(unit_${module} PRIVATE scalloc_unit)
+  set_target_properties(unit_${module} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  add_test(NAME unit.${module} COMMAND unit_${module})
+  set_tests_properties(unit.${module} PROPERTIES LABELS unit TIMEOUT 120)
+endforeach()
