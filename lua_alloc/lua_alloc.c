@@ -60,11 +60,11 @@ static void *move(heap *h, span *s, void *block, size_t osize, size_t nsize) {
   moved = heap_allocate_class(h, class_of(nsize));
   if (moved == NULL) return nsize <= osize ? block : NULL;
   memcpy(moved, block, osize < nsize ? osize : nsize);
-  fast_free(h, s, block);
+  if (!fast_free(s, block)) heap_notified(h, s, block);
   return moved;
 }
 
-static void *resize(heap *h, void *block, size_t osize, size_t nsize) {
+static __attribute__((noinline)) void *resize(heap *h, void *block, size_t osize, size_t nsize) {
   lua_account *account = lua_heap_account(h);
   if (nsize > osize && nsize - osize > (size_t)account->left) {
     errno = ENOMEM;
@@ -75,6 +75,11 @@ static void *resize(heap *h, void *block, size_t osize, size_t nsize) {
   give_back(account, 0);
   account->left += (ptrdiff_t)(osize - nsize);
   return moved;
+}
+
+static never_inline void *free_slow(heap *h, span *s, void *block) {
+  heap_notified(h, s, block);
+  return NULL;
 }
 
 /* On the calling thread's heap, where any thread may free. */
@@ -89,6 +94,6 @@ void *scalloc_lua_alloc(void *ud, void *block, size_t osize, size_t nsize) {
   if (block == NULL) return nsize == 0 ? NULL : new_block(h, nsize); /* osize is a type tag */
   if (nsize != 0) return resize(h, block, osize, nsize);
   give_back(lua_heap_account(h), osize);
-  fast_free(h, slot_of(h, block), block);
-  return NULL;
+  span *s = slot_of(h, block);
+  return likely(fast_free(s, block)) ? NULL : free_slow(h, s, block);
 }

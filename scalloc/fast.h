@@ -26,16 +26,17 @@ always_inline void *fast_pop(span *s) {
   return block;
 }
 
-/* Frees a block into a span of `h`, used by this thread, not shared. */
-always_inline void fast_free(heap *h, span *s, void *block) {
+/*
+ * Frees a block into a span of the caller's heap that is not shared. False, and nothing done, if that brings the span to its
+ * mark: the caller goes on with heap_notified.
+ */
+always_inline bool fast_free(span *s, void *block) {
   unsigned used = half_load_relaxed(&s->used) - 1;
-  if (unlikely(used == s->notify)) {
-    heap_notified(h, s, block);
-    return;
-  }
+  if (unlikely(used == s->notify)) return false;
   *(void **)block = s->free;
   s->free = block;
   half_store_release(&s->used, used); /* last: who sees the count sees the list; pairs with the loads in span.c */
+  return true;
 }
 
 #endif

@@ -140,10 +140,10 @@ void heap_free_any(heap *user, void *block) {
   span *s = span_of_block(block);
   if (span_state_now(s) == SPAN_LARGE)
     free_large(s);
-  else if (word_load_relaxed(&s->owner) == (word_t)user)
-    fast_free(user, s, block);
-  else
+  else if (word_load_relaxed(&s->owner) != (word_t)user)
     heap_free_elsewhere(user, s, block);
+  else if (!fast_free(s, block))
+    heap_notified(user, s, block);
   errno = saved;
 }
 
@@ -152,11 +152,7 @@ static never_inline void free_slow(void *block) { heap_free_any(thread_heap_or_n
 void scalloc_free(void *block) {
   if (likely(span_has(block))) {
     span *s = span_of_inside(block);
-    heap *h = thread_heap;
-    if (likely(word_load_relaxed(&s->owner) == (word_t)h)) {
-      fast_free(h, s, block);
-      return;
-    }
+    if (likely(word_load_relaxed(&s->owner) == (word_t)thread_heap) && likely(fast_free(s, block))) return;
   }
   free_slow(block);
 }
@@ -167,11 +163,11 @@ void scalloc_free_sized(void *block, size_t size) {
 }
 
 void scalloc_heap_free(heap *h, void *block) {
-  span *s = span_of(block);
-  if (likely(s != NULL) && likely(word_load_relaxed(&s->owner) == (word_t)h))
-    fast_free(h, s, block);
-  else
-    heap_free_any(h, block);
+  if (likely(span_has(block))) {
+    span *s = span_of_inside(block);
+    if (likely(word_load_relaxed(&s->owner) == (word_t)h) && likely(fast_free(s, block))) return;
+  }
+  heap_free_any(h, block);
 }
 
 /* ---- realloc ---------------------------------------------------------------------------------------------------------- */

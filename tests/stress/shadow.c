@@ -70,12 +70,22 @@ static void *lua_call(void *heap, void *block, size_t osize, size_t nsize) {
 #endif
 }
 
-static void *allocate(worker *w, kind made, size_t size, bool *zeroed) {
+/* What a new block must be like. */
+typedef struct promise {
+  size_t alignment;
+  bool zeroed;
+} promise;
+
+static void *allocate(worker *w, kind made, size_t size, promise *p) {
   rng *random = &w->random;
   scalloc_heap *heap = made == OF_HEAP ? w->heap : w->scratch;
   size_t alignment = (size_t)1 << rng_below(random, rng_percent(random, 5) ? 22 : 12);
   unsigned way = (unsigned)rng_below(random, 10);
-  *zeroed = way == 0 && made <= SCRATCH;
+  *p = (promise){size > 8 ? 16 : 8, way == 0 && made <= SCRATCH};
+  if (made >= LUA_ANY)
+    p->alignment = size % 16 ? 8 : 16;
+  else if (way == 1)
+    p->alignment = alignment;
   if (made >= LUA_ANY) return lua_call(made == LUA_HEAP ? w->lua : NULL, NULL, 4 + rng_below(random, 7), size);
   if (made == PLAIN) {
     if (way == 1) return scalloc_aligned_alloc(alignment, size);
@@ -88,16 +98,16 @@ static void *allocate(worker *w, kind made, size_t size, bool *zeroed) {
 
 static record *make(worker *w) {
   record *r = malloc(sizeof *r);
-  bool zeroed;
+  promise promised;
   CHECK(r != NULL);
   r->kind = (kind)rng_below(&w->random, KINDS);
   r->size = random_size(&w->random) + (r->kind >= LUA_ANY); /* Lua knows no block of size 0 */
   r->heap = r->kind == OF_HEAP ? w->heap : NULL;
-  r->block = allocate(w, r->kind, r->size, &zeroed);
+  r->block = allocate(w, r->kind, r->size, &promised);
   CHECK(r->block != NULL);
-  CHECK_INT((uintptr_t)r->block % (r->kind >= LUA_ANY ? (r->size % 16 ? 8 : 16) : r->size > 8 ? 16 : 8), ==, 0);
+  CHECK_INT((uintptr_t)r->block % promised.alignment, ==, 0);
   CHECK_INT(scalloc_usable_size(r->block), >=, r->size);
-  if (zeroed) CHECK(all_bytes(r->block, r->size, 0));
+  if (promised.zeroed) CHECK(all_bytes(r->block, r->size, 0));
   fill(r->block, r->size);
   return r;
 }

@@ -1,0 +1,379 @@
+/* test_large.c - blocks above 1 MB: runs of spans, charged by the page, that grow and shrink where they are. */
+#include "unit.h"
+
+#include "large.h"
+#include "purge.h"
+#include "runs.h"
+
+static span *take(size_t size, size_t alignment) {
+  bool zeroed;
+  span *s = large_take(size, alignment, false, &zeroed);
+  CHECK(s != NULL);
+  CHECK_INT(span_state_now(s), ==, SPAN_LARGE);
+  CHECK_INT(s->large_bytes, ==, (size + PAGE - 1) & ~(size_t)(PAGE - 1));
+  CHECK_INT((size_t)s->run << SPAN_SHIFT, >=, s->large_bytes);
+  CHECK_INT(s->run_dirty, <=, (size_t)s->run << SPAN_SHIFT);
+  return s;
+}
+
+/* Is a block zero where calloc would not clear it? Then dirties it. */
+static void check_zero_if_said(span *s, bool zeroed) {
+  if (zeroed) CHECK(all_bytes(span_start(s), s->large_bytes, 0));
+  memset(span_start(s), 0xa5, s->large_bytes);
+}
+
+/* An arena of 64 MB: 31 spans to give. */
+static void small_arena(void) { unit_arena(64 * MB); }
+
+static void limited(size_t limit) {
+  CHECK(scalloc_option_set("SCALLOC_LIMIT_BYTES", (long)limit));
+  small_arena();
+}
+
+/* ---- sizes ------------------------------------------------------------------------------------------------------------- */
+
+static void a_block_is_whole_pages_in_whole_spans(void) {
+  static const size_t sizes[] = {1 * MB + 1, 2 * MB - 1, 2 * MB, 2 * MB + 1, 4 * MB, 5 * MB - 4097, 100 * MB + 123};
+  unit_arena((size_t)1 << 30);
+  for (size_t i = 0; i < LENGTH(sizes); i++) {
+    span *s = take(sizes[i], 1);
+    CHECK_INT(s->run, ==, (sizes[i] + SPAN_BYTES - 1) >> SPAN_SHIFT);
+    fill(span_start(s), s->large_bytes);
+    CHECK(intact(span_start(s), s->large_bytes));
+  }
+  check_heap();
+}
+
+static void more_than_the_arena_is_refused(void) {
+  bool zeroed;
+  small_arena();
+  CHECK(large_take(64 * MB, 1, false, &zeroed) == NULL); /* span 0 is never used */
+  CHECK(large_take(65 * MB, 1, false, &zeroed) == NULL);
+  CHECK(large_take(PTRDIFF_MAX, 1, false, &zeroed) == NULL);
+  take(62 * MB, 1);
+}
+
+static void every_span_of_a_block_leads_to_its_head(void) {
+  small_arena();
+  span *a = take(5 * MB, 1), *b = take(4 * MB, 1);
+  for (uint32_t i = 1; i < 3; i++) CHECK(large_head(a + i) == a);
+  CHECK(large_head(b + 1) == b);
+  CHECK(large_head(a) == NULL);
+  CHECK(large_resize(a, 2 * MB)); /* what is left behind still says TAIL and leads nowhere */
+  large_release(b);
+  CHECK(large_head(b + 1) == NULL);
+}
+
+static void headroom_costs_address_space_only(void) {
+  bool zeroed;
+  CHECK(scalloc_option_set("SCALLOC_LIMIT_BYTES", 64 << 20));
+  unit_arena((size_t)1 << 40);
+  span *s = large_take(3 * MB, 1, true, &zeroed);
+  CHECK_INT(s->run, ==, 8);
+  CHECK_INT(unit_charge_left(), ==, 61 * MB);
+  CHECK(large_resize(s, 16 * MB));
+  CHECK_INT(s->run, ==, 8);
+  CHECK(!large_resize(s, 65 * MB));
+}
+
+/* ---- alignment --------------------------------------------------------------------------------------------------------- */
+
+static void alignments_up_to_64_mb(void) {
+  unit_arena((size_t)1 << 30);
+  for (size_t alignment = 4096; alignment <= 64 * MB; alignment *= 2)
+    for (int k = 0; k < 3; k++) {
+      span *s = take(1 * MB + 1 + (size_t)k * 3 * MB, alignment);
+      CHECK_INT((uintptr_t)span_start(s) % alignment, ==, 0);
+      memset(span_start(s), 1, s->large_bytes);
+    }
+  check_heap();
+}
+
+static void what_an_aligned_block_leaves_is_free(void) {
+  unit_arena((size_t)1 << 30);
+  take(2 * MB, 1);
+  span *s = take(4 * MB, 32 * MB);
+  uint32_t all = arena_high_water() - 2; /* behind index 0 and the first block */
+  CHECK_INT(s->run, ==, 2);
+  CHECK_INT(runs_spans(), ==, all - 2);
+  check_heap();
+}
+
+static void an_aligned_block_may_come_from_a_warm_run(void) {
+  unit_arena((size_t)1 << 30);
+  span *warm = take(40 * MB, 1);
+  memset(span_start(warm), 0xa5, 3 * MB);
+  memset(span_start(warm) + 30 * MB, 0xa5, 8 * MB);
+  warm->run_dirty = 4 * MB; /* as after a shrink whose purge was refused: near enough to what is needed */
+  large_release(warm);
+  bool zeroed;
+  span *s = large_take(4 * MB, 16 * MB, false, &zeroed);
+  CHECK_INT((uintptr_t)span_start(s) % (16 * MB), ==, 0);
+  check_zero_if_said(s, zeroed);
+  check_heap();
+}
+
+static void an_impossible_alignment_is_refused(void) {
+  bool zeroed;
+  small_arena();
+  CHECK(large_take(2 * MB, 64 * MB, false, &zeroed) == NULL);
+  CHECK(large_take(2 * MB, (size_t)1 << 62, false, &zeroed) == NULL);
+  CHECK_INT(span_state_now(take(62 * MB, 1)), ==, SPAN_LARGE);
+}
+
+/* ---- resizing ---------------------------------------------------------------------------------------------------------- */
+
+static void a_block_grows_within_its_last_span(void) {
+  small_arena();
+  span *s = take(2 * MB + 1, 1);
+  CHECK(large_resize(s, 4 * MB));
+  CHECK_INT(s->run, ==, 2);
+  CHECK_INT(s->large_bytes, ==, 4 * MB);
+}
+
+static void a_block_grows_at_the_frontier(void) {
+  small_arena();
+  span *s = take(3 * MB, 1);
+  fill(span_start(s), 3 * MB);
+  CHECK(large_resize(s, 40 * MB));
+  CHECK_INT(s->run, ==, 20);
+  CHECK(intact(span_start(s), 3 * MB));
+  memset(span_start(s) + 3 * MB, 1, 37 * MB);
+  CHECK(large_head(s + 19) == s);
+  CHECK(!large_resize(s, 63 * MB)); /* the arena ends there */
+  CHECK_INT(s->large_bytes, ==, 40 * MB);
+  check_heap();
+}
+
+static void a_block_grows_into_a_free_run_behind_it(void) {
+  small_arena();
+  span *s = take(4 * MB, 1), *behind = take(6 * MB, 1);
+  take(2 * MB, 1);
+  large_release(behind);
+  CHECK(!large_resize(s, 6 * MB)); /* warm: its pages belong to it */
+  purge_all();
+  CHECK(large_resize(s, 8 * MB));
+  CHECK_INT(s->run, ==, 4);
+  CHECK_INT(runs_spans(), ==, 1);
+  CHECK(!large_resize(s, 11 * MB));
+  CHECK(large_resize(s, 10 * MB));
+  CHECK_INT(runs_spans(), ==, 0);
+  CHECK(!large_resize(s, 12 * MB));
+  check_heap();
+}
+
+static void a_block_that_shrinks_gives_its_spans_back(void) {
+  small_arena();
+  span *s = take(20 * MB, 1);
+  memset(span_start(s), 0xa5, 20 * MB);
+  CHECK(large_resize(s, 3 * MB));
+  CHECK_INT(s->run, ==, 2);
+  CHECK_INT(s->large_bytes, ==, 3 * MB);
+  CHECK_INT(runs_spans(), ==, 8);
+  CHECK(all_bytes(span_start(s), 3 * MB, (unsigned char)0xa5));
+  bool zeroed;
+  span *other = large_take(16 * MB, 1, false, &zeroed);
+  CHECK(other == s + 2);
+  check_zero_if_said(other, zeroed);
+  check_heap();
+}
+
+static void a_block_that_shrinks_a_little_keeps_its_spans(void) {
+  small_arena();
+  span *s = take(20 * MB, 1);
+  CHECK(large_resize(s, 12 * MB));
+  CHECK_INT(s->run, ==, 10);
+  CHECK(large_resize(s, 20 * MB));
+}
+
+static void a_purge_refused_at_a_shrink_is_remembered(void) {
+  small_arena();
+  for (long refused = 1; refused <= 3; refused++) {
+    span *s = take(20 * MB, 1);
+    memset(span_start(s), 0xa5, 20 * MB);
+    os_fake_refuse(OS_PURGE, refused == 3 ? 1 : refused, refused == 3);
+    CHECK(large_resize(s, 3 * MB));
+    os_fake_refuse(OS_PURGE, 0, false);
+    CHECK_INT(s->run_dirty, <=, (size_t)s->run << SPAN_SHIFT); /* no more than the run can have */
+    CHECK_INT(s->run_dirty, >=, 3 * MB);
+    check_heap();
+    large_release(s);
+    for (int i = 0; i < 3; i++) {
+      bool zeroed;
+      span *t = large_take((size_t)(i + 1) * 4 * MB, 1, false, &zeroed);
+      check_zero_if_said(t, zeroed);
+    }
+    for (uint32_t i = 1; i < arena_high_water(); i++)
+      if (span_state_now(span_at(i)) == SPAN_LARGE) large_release(span_at(i));
+    purge_all();
+  }
+}
+
+/* ---- the limit --------------------------------------------------------------------------------------------------------- */
+
+static void a_block_is_charged_for_its_pages(void) {
+  limited(32 * MB);
+  span *s = take(3 * MB + 1, 1);
+  CHECK_INT(unit_charge_left(), ==, 29 * MB - PAGE);
+  CHECK(large_resize(s, 10 * MB));
+  CHECK_INT(unit_charge_left(), ==, 22 * MB);
+  CHECK(large_resize(s, 2 * MB));
+  CHECK_INT(unit_charge_left(), ==, 30 * MB);
+  large_release(s); /* warm: still backed */
+  CHECK_INT(unit_charge_left(), ==, 30 * MB);
+  purge_all();
+  CHECK_INT(unit_charge_left(), ==, 32 * MB);
+}
+
+static void beyond_the_limit_is_refused_and_nothing_stays_charged(void) {
+  bool zeroed;
+  limited(16 * MB);
+  span *s = take(10 * MB, 1);
+  CHECK(large_take(6 * MB + 1, 1, false, &zeroed) == NULL);
+  CHECK_INT(unit_charge_left(), ==, 6 * MB);
+  CHECK(!large_resize(s, 17 * MB));
+  CHECK_INT(s->large_bytes, ==, 10 * MB);
+  CHECK_INT(unit_charge_left(), ==, 6 * MB);
+  take(6 * MB, 1);
+  check_heap();
+}
+
+static void a_growth_without_room_charges_nothing(void) {
+  limited(32 * MB);
+  span *s = take(4 * MB, 1);
+  take(4 * MB, 1);
+  CHECK(!large_resize(s, 7 * MB)); /* the neighbour is in the way */
+  CHECK_INT(unit_charge_left(), ==, 24 * MB);
+}
+
+static void a_block_refused_by_the_limit_has_no_dirty_pages(void) {
+  bool zeroed;
+  limited(16 * MB);
+  take(2 * MB, 1);
+  CHECK(large_take(20 * MB, 1, false, &zeroed) == NULL);
+  CHECK_INT(stats_now().committed, ==, 2 * MB);
+}
+
+static void the_warm_cache_makes_room_before_a_refusal(void) {
+  limited(16 * MB);
+  large_release(take(12 * MB, 1));
+  CHECK_INT(unit_charge_left(), ==, 4 * MB);
+  take(16 * MB, 1);
+  CHECK_INT(unit_charge_left(), ==, 0);
+}
+
+/* ---- purges ------------------------------------------------------------------------------------------------------------ */
+
+static void a_fresh_run_and_a_purged_one_are_zero_a_warm_one_is_not_said_to_be(void) {
+  bool zeroed;
+  small_arena();
+  span *s = large_take(8 * MB, 1, false, &zeroed);
+  CHECK(zeroed);
+  check_zero_if_said(s, zeroed);
+  large_release(s);
+  CHECK(large_take(8 * MB, 1, false, &zeroed) == s);
+  CHECK(!zeroed);
+  large_release(s);
+  purge_all();
+  CHECK(large_take(8 * MB, 1, false, &zeroed) == s);
+  CHECK(zeroed);
+  check_zero_if_said(s, zeroed);
+}
+
+static void a_run_too_big_for_the_warm_cache_is_purged_at_once(void) {
+  unit_arena((size_t)1 << 30);
+  large_release(take(65 * MB, 1));
+  CHECK_INT(os_fake_calls(OS_PURGE), ==, 1);
+  CHECK_INT(os_fake_bytes(OS_PURGE), ==, 66 * MB);
+  CHECK_INT(runs_spans(), ==, 33);
+}
+
+static void if_the_os_keeps_the_pages_the_run_becomes_spans_of_the_pool(void) {
+  bool zeroed;
+  CHECK(scalloc_option_set("SCALLOC_LIMIT_BYTES", 200 << 20));
+  unit_arena((size_t)256 << 20);
+  span *s = take(100 * MB, 1);
+  memset(span_start(s), 0xa5, 100 * MB);
+  os_fake_refuse(OS_PURGE, 1, true);
+  large_release(s);
+  check_heap();
+  os_fake_refuse(OS_PURGE, 0, false);
+  CHECK_INT(unit_charge_left(), ==, 100 * MB); /* they are backed still */
+  for (int i = 0; i < 2; i++) {
+    s = large_take(80 * MB, 1, false, &zeroed);
+    CHECK(s != NULL); /* the second one out of the pool's spans */
+    check_zero_if_said(s, zeroed);
+  }
+  check_heap();
+}
+
+/* While this thread's purge is refused others fill the warm cache: the run has to go somewhere. */
+static void fill_the_warm_cache(void *context) {
+  span **held = context;
+  for (int i = 0; i < 64; i++) large_release(held[i]);
+}
+
+static void a_refused_purge_and_a_full_warm_cache_lose_nothing(void) {
+  span *held[64];
+  unit_arena((size_t)1 << 30);
+  span *s = take(20 * MB, 1);
+  for (int i = 0; i < 64; i++) held[i] = take(1 * MB + 1, 1);
+  large_release(s);
+  os_fake_hook(OS_PURGE, 1, fill_the_warm_cache, held);
+  os_fake_refuse(OS_PURGE, 1, false);
+  purge_all();
+  check_heap();
+}
+
+static void nor_for_an_aligned_block(void) {
+  span *held[64];
+  bool zeroed;
+  unit_arena((size_t)1 << 30);
+  span *s = take(40 * MB, 1);
+  for (int i = 0; i < 64; i++) held[i] = take(1 * MB + 1, 1);
+  s->run_dirty = 4 * MB; /* near enough to what is needed */
+  large_release(s);
+  os_fake_hook(OS_PURGE, 1, fill_the_warm_cache, held);
+  os_fake_refuse(OS_PURGE, 1, false);
+  large_take(4 * MB, 16 * MB, false, &zeroed);
+  check_heap();
+}
+
+static void contents_are_zero_whenever_they_are_said_to_be(void) {
+  enum { HELD = 12 };
+  span *held[HELD] = {0};
+  rng random = {1};
+  CHECK(scalloc_option_set("SCALLOC_PURGE_DELAY_MS", 20));
+  unit_arena(128 * MB);
+  for (int i = 0; i < 1500; i++) {
+    size_t at = rng_below(&random, HELD), size = MB + rng_below(&random, 12 * MB);
+    size_t alignment = rng_percent(&random, 20) ? 4 * MB << rng_below(&random, 3) : 1;
+    bool zeroed;
+    os_fake_advance_clock((uint32_t)rng_below(&random, 12));
+    os_fake_refuse(OS_PURGE, (long)rng_below(&random, 4), false);
+    if (held[at] && rng_percent(&random, 30)) {
+      if (large_resize(held[at], size)) memset(span_start(held[at]), 0xa5, held[at]->large_bytes);
+      continue;
+    }
+    if (held[at]) large_release(held[at]);
+    held[at] = large_take(size, alignment, rng_percent(&random, 20), &zeroed);
+    if (held[at]) check_zero_if_said(held[at], zeroed);
+    check_heap();
+  }
+}
+
+UNIT_MAIN(CASE(a_block_is_whole_pages_in_whole_spans), CASE(more_than_the_arena_is_refused),
+          CASE(every_span_of_a_block_leads_to_its_head), CASE(headroom_costs_address_space_only),
+          CASE(alignments_up_to_64_mb), CASE(what_an_aligned_block_leaves_is_free),
+          CASE(an_aligned_block_may_come_from_a_warm_run), CASE(an_impossible_alignment_is_refused),
+          CASE(a_block_grows_within_its_last_span), CASE(a_block_grows_at_the_frontier),
+          CASE(a_block_grows_into_a_free_run_behind_it), CASE(a_block_that_shrinks_gives_its_spans_back),
+          CASE(a_block_that_shrinks_a_little_keeps_its_spans), CASE(a_purge_refused_at_a_shrink_is_remembered),
+          CASE(a_block_is_charged_for_its_pages), CASE(beyond_the_limit_is_refused_and_nothing_stays_charged),
+          CASE(a_growth_without_room_charges_nothing), CASE(a_block_refused_by_the_limit_has_no_dirty_pages),
+          CASE(the_warm_cache_makes_room_before_a_refusal),
+          CASE(a_fresh_run_and_a_purged_one_are_zero_a_warm_one_is_not_said_to_be),
+          CASE(a_run_too_big_for_the_warm_cache_is_purged_at_once),
+          CASE(if_the_os_keeps_the_pages_the_run_becomes_spans_of_the_pool),
+          CASE(a_refused_purge_and_a_full_warm_cache_lose_nothing), CASE(nor_for_an_aligned_block),
+          CASE(contents_are_zero_whenever_they_are_said_to_be))
