@@ -56,7 +56,8 @@ static bool check_in_state(report *r, const span *s) {
   if (live == 0 && !exclusive) return fail(r, s, "empty, but not in the pool");
   if (word_state(w) == SPAN_REUSABLE) return in_set ? true : fail(r, s, "reusable, but in no set");
   if (in_set) return fail(r, s, "floating, but in a set");
-  if (live <= s->reuse_live && !exclusive) return fail(r, s, "floating with %lld live of %d", (long long)live, s->reuse_live);
+  if (live < s->reusable_below && !exclusive)
+    return fail(r, s, "floating with %lld live, reusable below %u", (long long)live, s->reusable_below);
   return true;
 }
 

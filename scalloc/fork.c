@@ -3,9 +3,9 @@
  *
  * The child sees the memory of the parent at one moment; the other threads have vanished in the middle of whatever they did.
  * State words and blocks are sound at every moment, since each step of the protocol is one store or one CAS; lists, stacks and
- * counts need not be. So the child trusts the words alone and builds the rest anew: pool, lists, stacks of heaps, the counts of
- * spans whose owner vanished. The lock of the free runs is held across the fork instead. A block that was in flight may stay
- * counted as live. O(spans), and O(free blocks) of the heaps of vanished threads.
+ * counts need not be. So the child trusts the words alone and builds the rest anew: pool, free runs, lists, stacks of heaps, the
+ * counts of spans of other heaps. No lock is held across the fork. A block that was in flight may stay counted as live. O(spans),
+ * and O(free blocks) of the other heaps.
  */
 #include "fork.h"
 
@@ -13,9 +13,6 @@
 #include "pool.h"
 #include "runs.h"
 #include "walk.h"
-
-void fork_prepare(void) { runs_lock_all(); }
-void fork_parent(void) { runs_unlock_all(); }
 
 static bool vanished(const heap *h, const heap *mine) { return h != mine && h->kind == HEAP_THREAD && h->status == HEAP_LIVE; }
 
@@ -37,11 +34,21 @@ static void repool(span *s, bool dirty) {
   pool_put(s, span_index(s));
 }
 
+/* A free run: its spans one by one, since what was being split or merged is not known. */
+static void repool_run(uint32_t first, uint32_t count) {
+  bool dirty = !span_at(first)->run_clean;
+  for (uint32_t i = first; i < first + count; i++) {
+    span_at(i)->dirty = 0;
+    repool(span_at(i), dirty);
+  }
+}
+
 static void repair(span *s, heap *mine) {
   heap *h = owner_heap(word_load_relaxed(&s->owner));
   span_state state = span_state_now(s);
   s->in_list = 0;
   if (state == SPAN_LARGE) {
+    large_repair(s);
     if (h) heap_relink(h, s);
     return;
   }
@@ -49,22 +56,25 @@ static void repair(span *s, heap *mine) {
     repool(s, state == SPAN_TAIL);
     return;
   }
-  if (vanished(h, mine)) recount(s);
+  if (h != mine) recount(s);
   heap_relink(h, s);
   if (state == SPAN_HOT && (vanished(h, mine) || h->hot[heap_hot_slot(s->class_index)] != s)) heap_cool_span(h, s);
 }
 
 void fork_child(heap *mine) {
   uint32_t end = arena_high_water();
-  runs_unlock_all();
   if (end == 0) return;
+  runs_reset();
   pool_reset();
   heap_reset_lists(heap_orphans());
   for (uint32_t id = 1; id <= heap_count(); id++) heap_reset_lists(heap_at(id));
   for (uint32_t i = 1, step; i < end; i += step) {
     span *s = span_at(i);
     step = walk_step(s);
-    if (span_state_now(s) != SPAN_RUN) repair(s, mine);
+    if (span_state_now(s) == SPAN_RUN)
+      repool_run(i, step);
+    else
+      repair(s, mine);
   }
   heap_rebuild_stacks();
   for (uint32_t id = 1; id <= heap_count(); id++)

@@ -4,8 +4,6 @@
 
 #include "heap.h"
 
-void fork_prepare(void);
-void fork_parent(void);
 void fork_child(heap *mine); /* `mine`: the forking thread's heap, or NULL */
 
 #endif

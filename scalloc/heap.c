@@ -19,7 +19,7 @@ span heap_no_span;
 
 static heap orphans = {.kind = HEAP_ORPHANS, .status = HEAP_LIVE};
 static stack retired_heaps, unused_heaps;
-static volatile word_t heaps_made;
+static volatile word_t heaps_made; /* the highest id given */
 
 heap *heap_at(uint32_t id) { return (heap *)(void *)(arena.heaps + (size_t)(id - 1) * sizeof(heap)); }
 uint32_t heap_count(void) { return (uint32_t)word_load_acquire(&heaps_made); }
@@ -43,7 +43,8 @@ static heap *fresh(void) {
     return NULL;
   }
   h->id = (uint32_t)(((char *)h - arena.heaps) / (ptrdiff_t)sizeof(heap)) + 1;
-  word_add_full(&heaps_made, 1);
+  for (word_t made = 0; (made = word_load_acquire(&heaps_made)) < h->id;)
+    if (word_cas_full(&heaps_made, made, h->id)) break;
   return h;
 }
 
@@ -110,20 +111,29 @@ void heap_retire(heap *h) {
   stack_push(&retired_heaps, link_of_heap, h->id);
 }
 
-void heap_end(heap *h) {
-  uint32_t next;
-  for (uint32_t i = h->all.head; i != 0; i = next) {
-    span *s = span_at(i);
-    next = s->link[LIST_ALL].next;
-    s->in_list = 0;
-    word_store_relaxed(&s->owner, 0);
-    if (span_state_now(s) == SPAN_LARGE) {
-      large_release(s);
-    } else {
-      span_clear(s);
-      pool_put(s, h->id);
-    }
+/* Ends one span of a heap that ends; the caller holds the list lock, and has it back. */
+static void end_span(heap *h, span *s) {
+  bool large = span_state_now(s) == SPAN_LARGE;
+  if (!large && !span_clear(s)) { /* a purge found it empty and will release it as soon as it can have the lock */
+    list_unlock(h);
+    os_yield();
+    list_lock(h);
+    return;
   }
+  for (unsigned which = 0; which < LISTS; which++) list_remove(h, s, which);
+  word_store_relaxed(&s->owner, 0);
+  list_unlock(h);
+  if (large)
+    large_release(s);
+  else
+    pool_put(s, h->id);
+  list_lock(h);
+}
+
+void heap_end(heap *h) {
+  list_lock(h);
+  while (h->all.head != 0) end_span(h, span_at(h->all.head));
+  list_unlock(h);
   reset(h, h->kind);
   word_store_release(&h->status, HEAP_UNUSED);
   stack_push(&unused_heaps, link_of_heap, h->id);

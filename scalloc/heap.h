@@ -6,7 +6,7 @@
  *
  *   THREAD     a thread's default heap. When the thread exits the heap is retired whole and serves a later thread.
  *   USER       made by scalloc_heap_new.
- *   EXCLUSIVE  nobody but its user frees its blocks (Lua states): it needs no list lock. A foreign free is queued.
+ *   EXCLUSIVE  nobody but its user frees its blocks (Lua states), all of them plainly. A foreign free is queued.
  *   ORPHANS    owns the reusable spans of retired heaps; anyone takes from it before the arena is asked.
  */
 #ifndef SCALLOC_HEAP_H

@@ -4,9 +4,7 @@
  */
 #include "large.h"
 
-#include "options.h"
 #include "os.h"
-#include "pool.h"
 #include "purge.h"
 #include "runs.h"
 
@@ -20,17 +18,39 @@ static void use_bytes(span *s, size_t bytes) {
   if (bytes > s->run_dirty) s->run_dirty = bytes;
 }
 
+/*
+ * A long run has a mark on every tail only at its beginning; further on, where the index is a multiple of TAIL_STEP. So a huge
+ * block that is hardly used does not cost a slot per span.
+ */
+enum { TAILS_DENSE = 4096, TAIL_STEP = 512 };
+_Static_assert(TAILS_DENSE >= 2 * TAIL_STEP, "a step back from a tail without a mark stays in the run");
+
 static void mark_tails(uint32_t first, uint32_t from, uint32_t to) {
   for (uint32_t i = first + from; i < first + to; i++) {
+    if (i - first >= TAILS_DENSE && i % TAIL_STEP != 0) continue;
     span_at(i)->run_head = first;
     span_set_state(span_at(i), SPAN_TAIL);
   }
 }
 
+/* The head that a tail's mark names, if it covers span `index`. */
+static span *head_of(span *tail, uint32_t index) {
+  if (span_state_now(tail) != SPAN_TAIL || tail->run_head >= index) return NULL;
+  span *head = span_at(tail->run_head);
+  return span_state_now(head) == SPAN_LARGE && index - tail->run_head < head->run ? head : NULL;
+}
+
 span *large_head(span *s) {
-  if (span_state_now(s) != SPAN_TAIL) return NULL;
-  span *head = span_at(s->run_head);
-  return span_state_now(head) == SPAN_LARGE && span_index(s) - s->run_head < head->run ? head : NULL;
+  uint32_t index = span_index(s);
+  span *head = head_of(s, index);
+  return head ? head : head_of(span_at(index / TAIL_STEP * TAIL_STEP), index);
+}
+
+void large_repair(span *s) {
+  size_t most = (size_t)s->run << SPAN_SHIFT;
+  if (s->large_bytes == 0 || s->large_bytes > most) s->large_bytes = most;
+  if (s->run_dirty < s->large_bytes) s->run_dirty = s->large_bytes;
+  mark_tails(span_index(s), 1, s->run);
 }
 
 /* Charges what a block needs beyond what its run is charged with; makes room by a purge once. */
@@ -74,7 +94,7 @@ static uint32_t take_aligned_run(uint32_t count, size_t alignment) {
   before = (uint32_t)(((alignment - (uintptr_t)arena_span_start(first)) & (alignment - 1)) >> SPAN_SHIFT);
   if (!clean) { /* a warm run cannot be cut as it is */
     if (!purge_run(first, all)) {
-      runs_give(first, all, false);
+      purge_keep_run(first, all);
       return 0;
     }
     arena_discharge(span_at(first)->charged);
@@ -107,28 +127,21 @@ span *large_take(size_t size, size_t alignment, bool headroom, bool *zeroed) {
   word_store_relaxed(&s->owner, 0);
   if (s->run_clean) s->charged = s->run_dirty = 0;
   *zeroed = s->run_clean;
+  if (!charge_to(s, whole_pages(size))) {
+    span_set_state(s, SPAN_FREE);
+    if (*zeroed)
+      runs_give(first, s->run, true);
+    else
+      purge_keep_run(first, s->run);
+    return NULL;
+  }
   use_bytes(s, whole_pages(size));
   mark_tails(first, 1, s->run);
-  if (charge_to(s, s->large_bytes)) return s;
-  large_release(s);
-  return NULL;
+  return s;
 }
 
 void large_release(span *s) {
-  uint32_t first = span_index(s), count = s->run;
-  span_set_state(s, SPAN_FREE);
-  if (!runs_give(first, count, false)) {
-    /* The warm cache is full. If the pages are to stay, or the OS keeps them, the spans go to the pool one by one. */
-    bool clean = options.purge_delay_ms >= 0 && purge_run(first, count);
-    arena_discharge(s->charged);
-    s->charged = 0;
-    for (uint32_t i = 0; !clean && i < count; i++) {
-      span_at(first + i)->dirty = SPAN_BYTES;
-      span_set_state(span_at(first + i), SPAN_FREE);
-      pool_put(span_at(first + i), i);
-    }
-    if (clean) runs_give(first, count, true);
-  }
+  purge_keep_run(span_index(s), s->run);
   purge_tick();
 }
 
@@ -137,6 +150,7 @@ static void cut(span *s, uint32_t keep) {
   uint32_t first = span_index(s), behind = s->run - keep;
   if (!purge_run(first + keep, behind)) return;
   s->run = keep;
+  if (s->run_dirty > (size_t)keep << SPAN_SHIFT) s->run_dirty = (size_t)keep << SPAN_SHIFT;
   span_set_state(span_at(first + keep), SPAN_FREE);
   runs_give(first + keep, behind, true);
 }
@@ -146,8 +160,13 @@ bool large_resize(span *s, size_t size) {
   size_t bytes = whole_pages(size);
   uint32_t count = spans_for(bytes), have = s->run, first = span_index(s);
   if (count > have) {
+    size_t charged = s->charged;
     if (!charge_to(s, bytes)) return false;
-    if (!runs_extend(first + have, count - have) && !arena_extend(first + have, count - have)) return false;
+    if (!runs_extend(first + have, count - have) && !arena_extend(first + have, count - have)) {
+      arena_discharge(s->charged - charged);
+      s->charged = charged;
+      return false;
+    }
     mark_tails(first, have, count);
     s->run = count;
   } else {

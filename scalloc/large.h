@@ -19,6 +19,9 @@ void large_release(span *s);
 /* Changes the size in place: always for a shrink, for growth if the run has or gets the room. */
 bool large_resize(span *s, size_t size);
 
+/* After a fork: a block that was being made or changed becomes whole. */
+void large_repair(span *s);
+
 /* The first slot of the large block that covers the span, or NULL. */
 span *large_head(span *s);
 

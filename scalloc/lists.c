@@ -1,12 +1,8 @@
 /* lists.c - doubly linked lists of span indices; every operation is constant time. */
 #include "lists.h"
 
-void list_lock(heap *h) {
-  if (h->kind != HEAP_EXCLUSIVE) lock_take(&h->lock);
-}
-void list_unlock(heap *h) {
-  if (h->kind != HEAP_EXCLUSIVE) lock_give(&h->lock);
-}
+void list_lock(heap *h) { lock_take(&h->lock); }
+void list_unlock(heap *h) { lock_give(&h->lock); }
 
 static span_list *list_of(heap *h, span *s, unsigned which) {
   return which == LIST_ALL ? &h->all : which == LIST_MAIL ? &h->mail : &h->sets[s->class_index];

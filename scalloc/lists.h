@@ -2,7 +2,7 @@
  * lists.h - the lists of a heap and the lock they stand under.
  *
  * A span is in lists of the heap its owner word names, and the owner word of a listed span changes only under that heap's lock.
- * No thread holds two of these locks. Heaps of one user (EXCLUSIVE) need none.
+ * No thread holds two of these locks.
  */
 #ifndef SCALLOC_LISTS_H
 #define SCALLOC_LISTS_H

@@ -212,7 +212,8 @@ void *scalloc_realloc(void *block, size_t size) {
     return NULL;
   }
   heap *h = thread_use();
-  return h ? done(h, heap_reallocate(h, block, size)) : NULL;
+  if (h == NULL) return size <= scalloc_usable_size(block) ? block : NULL; /* a shrink needs no heap */
+  return done(h, heap_reallocate(h, block, size));
 }
 
 void *scalloc_heap_realloc(heap *h, void *block, size_t size) {

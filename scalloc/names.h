@@ -5,7 +5,7 @@
 #ifndef SCALLOC_NAMES_H
 #define SCALLOC_NAMES_H
 
-#define scalloc_private_
+#define  scalloc_private_
 #define arena scalloc_private_arena
 #define arena_charge scalloc_private_arena_charge
 #define arena_discharge scalloc_private_arena_discharge
@@ -17,8 +17,6 @@
 #define class_initial_limit scalloc_private_class_initial_limit
 #define class_reciprocal scalloc_private_class_reciprocal
 #define fork_child scalloc_private_fork_child
-#define fork_parent scalloc_private_fork_parent
-#define fork_prepare scalloc_private_fork_prepare
 #define heap_allocate scalloc_private_heap_allocate
 #define heap_allocate_class scalloc_private_heap_allocate_class
 #define heap_allocate_large scalloc_private_heap_allocate_large
@@ -49,6 +47,7 @@
 #define heap_unlink scalloc_private_heap_unlink
 #define large_head scalloc_private_large_head
 #define large_release scalloc_private_large_release
+#define large_repair scalloc_private_large_repair
 #define large_resize scalloc_private_large_resize
 #define large_take scalloc_private_large_take
 #define list_append scalloc_private_list_append
@@ -86,17 +85,17 @@
 #define pool_take_stack scalloc_private_pool_take_stack
 #define purge_all scalloc_private_purge_all
 #define purge_count scalloc_private_purge_count
+#define purge_keep_run scalloc_private_purge_keep_run
 #define purge_pool_into_runs scalloc_private_purge_pool_into_runs
 #define purge_run scalloc_private_purge_run
 #define purge_tick scalloc_private_purge_tick
 #define runs_extend scalloc_private_runs_extend
 #define runs_give scalloc_private_runs_give
-#define runs_lock_all scalloc_private_runs_lock_all
+#define runs_reset scalloc_private_runs_reset
 #define runs_spans scalloc_private_runs_spans
 #define runs_take scalloc_private_runs_take
 #define runs_take_dirty scalloc_private_runs_take_dirty
 #define runs_take_single scalloc_private_runs_take_single
-#define runs_unlock_all scalloc_private_runs_unlock_all
 #define span_carve scalloc_private_span_carve
 #define span_clear scalloc_private_span_clear
 #define span_collect scalloc_private_span_collect

@@ -26,10 +26,11 @@ void os_unreserve(void *start, size_t bytes) { munmap(start, bytes); }
 bool os_open(void *start, size_t bytes) { return mprotect(start, bytes, PROT_READ | PROT_WRITE) == 0; }
 
 bool os_purge(void *start, size_t bytes) {
-  int failed;
+  int failed, saved = errno; /* frees purge, and keep errno */
   do {
     failed = madvise(start, bytes, MADV_DONTNEED);
   } while (failed && errno == EAGAIN);
+  errno = saved;
   return failed == 0;
 }
 
@@ -62,7 +63,7 @@ size_t os_address_space_left(void) {
 void *os_arena_hint(size_t bytes) {
   /* Between 32 and 80 TB lie no libraries, stacks or heaps of other allocators, whatever the layout of the process; arena
      addresses there also stay outside the range that a conservative collector takes for its own. */
-  if (UNDER_TSAN || bytes > (size_t)1 << 45) return NULL;
+  if (UNDER_TSAN || bytes > ((size_t)1 << 45) + ((size_t)1 << 40)) return NULL;
   const unsigned char *random = (const unsigned char *)getauxval(AT_RANDOM);
   uint64_t seed = 0;
   if (random) memcpy(&seed, random, sizeof seed);

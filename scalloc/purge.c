@@ -52,6 +52,28 @@ static size_t purge_chain(unsigned slot, unsigned n, uint32_t index, uint32_t no
   return bytes;
 }
 
+/* Spans that the OS keeps, or that are to stay as they are, go to the pool one by one. */
+static void scatter(uint32_t first, uint32_t count) {
+  for (uint32_t i = first; i < first + count; i++) {
+    span_at(i)->dirty = SPAN_BYTES;
+    span_set_state(span_at(i), SPAN_FREE);
+    pool_put(span_at(i), i);
+  }
+}
+
+void purge_keep_run(uint32_t first, uint32_t count) {
+  span *s = span_at(first);
+  s->dirty = span_at(first + count - 1)->dirty = SPAN_BYTES; /* whoever finds them free after a fork */
+  span_set_state(s, SPAN_FREE);
+  if (runs_give(first, count, false)) return;
+  bool clean = options.purge_delay_ms >= 0 && purge_run(first, count);
+  purged(s);
+  if (clean)
+    runs_give(first, count, true);
+  else
+    scatter(first, count);
+}
+
 static size_t purge_older(uint32_t now, uint32_t age) {
   size_t bytes = 0;
   uint32_t first;
@@ -61,7 +83,7 @@ static size_t purge_older(uint32_t now, uint32_t age) {
     span *s = span_at(first);
     uint32_t count = s->run;
     if (!purge_run(first, count)) {
-      runs_give(first, count, false);
+      purge_keep_run(first, count);
       break;
     }
     bytes += s->run_dirty;
@@ -86,6 +108,7 @@ void purge_pool_into_runs(void) {
   span *s;
   purge_all();
   while ((s = pool_take(0, 1)) != NULL) {
+    s->run_dirty = s->dirty;
     if (!runs_give(span_index(s), 1, s->dirty == 0)) {
       pool_put(s, 0); /* dirty, and the OS does not take its pages */
       break;

@@ -18,6 +18,10 @@ size_t purge_all(void);
 /* Takes the pages of a run or span that nobody uses. False: the OS refused, the pages are as they were. */
 bool purge_run(uint32_t first, uint32_t count);
 
+/* Gives back a run of dirty spans that is in the caller's hands, its first slot telling how much is dirty and charged: to the
+   warm cache, or purged. */
+void purge_keep_run(uint32_t first, uint32_t count);
+
 /* Purges everything and turns the spans of the pool into runs, so that neighbours can serve large blocks. */
 void purge_pool_into_runs(void);
 

@@ -41,9 +41,10 @@ static span *reuse(heap *h, unsigned class_index) {
     if (half_load_relaxed(&h->sets[class_index].head) == 0) return NULL;
     list_lock(h);
     span *s = h->sets[class_index].head ? span_at(h->sets[class_index].head) : NULL;
+    word_t seen = s ? word_load_acquire(&s->word) : 0;
     if (s) list_remove(h, s, LIST_SET);
     list_unlock(h);
-    if (s == NULL || span_make_hot(s, h)) return s;
+    if (s == NULL || span_make_hot(s, h, seen)) return s;
   }
 }
 
@@ -54,9 +55,10 @@ static span *adopt(heap *h, unsigned class_index) {
   while (half_load_relaxed(&orphans->sets[class_index].head) != 0) {
     list_lock(orphans);
     span *s = orphans->sets[class_index].head ? span_at(orphans->sets[class_index].head) : NULL;
+    word_t seen = s ? word_load_acquire(&s->word) : 0;
     if (s) list_change_owner(s, orphans, h);
     list_unlock(orphans);
-    if (s && span_make_hot(s, h)) {
+    if (s && span_make_hot(s, h, seen)) {
       heap_link(h, s);
       h->adoptions++;
       return s;
@@ -70,7 +72,7 @@ static bool charge_span(span *s, size_t bytes) {
   if (bytes <= s->charged) return true;
   if (!arena_charge(bytes - s->charged)) {
     purge_all();
-    if (bytes > s->charged && !arena_charge(bytes - s->charged)) return false;
+    if (!arena_charge(bytes - s->charged)) return false;
   }
   s->charged = bytes;
   return true;
@@ -116,18 +118,15 @@ static span *open_for(heap *h, span *s, unsigned class_index) {
   return s;
 }
 
-/* An empty span from wherever there is one, open for the class. */
+/* A span for the class from wherever there is one. */
 static span *acquire(heap *h, unsigned class_index) {
-  size_t wanted = class_initial_limit(class_index, 0);
-  span *s = pool_take(h->id, wanted);
-  if (!s && (s = adopt(h, class_index)) != NULL) return s;
-  if (!s) s = take_single_run();
-  if (!s) s = take_fresh();
-  if (!s) {
-    purge_all(); /* warm runs become clean ones, which can be cut */
-    s = take_single_run();
-  }
-  return open_for(h, s, class_index);
+  span *s = open_for(h, pool_take(h->id, class_initial_limit(class_index, 0)), class_index);
+  if (!s) s = adopt(h, class_index);
+  if (!s) s = open_for(h, take_single_run(), class_index);
+  if (!s) s = open_for(h, take_fresh(), class_index);
+  if (s) return s;
+  purge_all(); /* warm runs become clean ones, which can be cut */
+  return open_for(h, take_single_run(), class_index);
 }
 
 span *heap_refill(heap *h, unsigned class_index) {

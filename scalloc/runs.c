@@ -88,6 +88,7 @@ static uint32_t remove_dirty(unsigned at) {
   uint32_t first = dirty[at], count = span_at(first)->run;
   dirty[at] = dirty[--dirty_count];
   dirty_bytes -= span_at(first)->run_dirty;
+  span_at(first)->dirty = span_at(first + count - 1)->dirty = SPAN_BYTES; /* whoever finds them free after a fork */
   span_set_state(span_at(first), SPAN_FREE);
   if (count > 1) span_set_state(span_at(first + count - 1), SPAN_FREE);
   return first;
@@ -195,5 +196,10 @@ uint32_t runs_take_dirty(uint32_t now, uint32_t age) {
 
 size_t runs_spans(void) { return word_load_acquire(&free_spans); }
 
-void runs_lock_all(void) { lock_take(&lock); }
-void runs_unlock_all(void) { lock_give(&lock); }
+void runs_reset(void) {
+  for (unsigned b = 0; b < BUCKETS; b++) clean[b] = 0;
+  dirty_count = 0;
+  dirty_bytes = 0;
+  word_store_relaxed(&free_spans, 0);
+  lock_give(&lock);
+}

@@ -30,8 +30,6 @@ uint32_t runs_take_dirty(uint32_t now, uint32_t age);
 
 size_t runs_spans(void); /* free spans in runs now */
 
-/* Holds the run lock across a fork. */
-void runs_lock_all(void);
-void runs_unlock_all(void);
+void runs_reset(void); /* forgets all runs: the caller puts their spans elsewhere */
 
 #endif

@@ -20,9 +20,9 @@ void span_open(span *s, struct scalloc_heap *owner, unsigned class_index) {
   s->bump = s->first;
   s->limit = (uint32_t)class_initial_limit(class_index, s->first);
   s->notify = NEVER;
-  s->reuse_live = -1;
+  half_store_relaxed(&s->reusable_below, 0);
   half_store_relaxed(&s->used, 0);
-  word_store_relaxed(&s->owner, (word_t)owner);
+  word_store_release(&s->owner, (word_t)owner);
   span_set_state(s, SPAN_HOT);
 }
 
@@ -37,12 +37,12 @@ static void take_list(span *s, word_t w) {
   half_store_relaxed(&s->used, half_load_relaxed(&s->used) - word_count(w));
 }
 
-bool span_make_hot(span *s, struct scalloc_heap *owner) {
+bool span_make_hot(span *s, struct scalloc_heap *owner, word_t seen) {
   bool room = s->free == NULL || s->spare == NULL;
   word_t w, hot;
   do {
     w = word_load_acquire(&s->word);
-    if (word_state(w) != SPAN_REUSABLE) return false;
+    if (word_state(w) != SPAN_REUSABLE || word_generation(w) != word_generation(seen)) return false;
     hot = word_next(w, SPAN_HOT, room ? 0 : word_head(w), room ? 0 : word_count(w));
   } while (!word_cas_full(&s->word, w, hot));
   word_store_relaxed(&s->owner, (word_t)owner); /* no longer shared; visible before the next word of this span */
@@ -52,9 +52,9 @@ bool span_make_hot(span *s, struct scalloc_heap *owner) {
 }
 
 /* The state that a span with these figures belongs in. */
-static span_state state_for(uint32_t live, int32_t reusable_at) {
+static span_state state_for(uint32_t live, uint32_t reusable_below) {
   if (live == 0) return SPAN_FREE;
-  return (int64_t)live <= reusable_at ? SPAN_REUSABLE : SPAN_FLOATING;
+  return live < reusable_below ? SPAN_REUSABLE : SPAN_FLOATING;
 }
 
 static span_step step_to(span_state state) {
@@ -63,14 +63,15 @@ static span_step step_to(span_state state) {
 
 span_step span_leave_hot(span *s, word_t *now) {
   uint32_t used = half_load_relaxed(&s->used);
-  s->reuse_live = (int32_t)(blocks_of(s) - span_threshold(s)) - 1; /* more than the threshold must be free */
+  uint32_t below = blocks_of(s) - span_threshold(s); /* more than the threshold must be free */
+  half_store_relaxed(&s->reusable_below, below);
   for (;;) {
     word_t w = word_load_acquire(&s->word);
     assert_that(word_state(w) == SPAN_HOT);
     uint32_t count = word_count(w);
-    span_state state = state_for(used - count, s->reuse_live);
+    span_state state = state_for(used - count, below);
     /* The owner's plain frees notify where this span, with the remote frees it has now, would change its state. */
-    s->notify = count + (state == SPAN_FLOATING && s->reuse_live > 0 ? (uint32_t)s->reuse_live : 0);
+    s->notify = count + (state == SPAN_FLOATING && below > 1 ? below - 1 : 0);
     *now = word_next(w, state, word_head(w), count);
     if (word_cas_full(&s->word, w, *now)) return step_to(state);
   }
@@ -124,15 +125,20 @@ span_step span_free_public(span *s, void *block, word_t *now, bool *first) {
   for (;;) {
     word_t w = word_load_acquire(&s->word);
     span_state state = word_state(w), next = state;
-    uint32_t count = word_count(w) + 1;
+    uint32_t count = word_count(w) + 1, used = 0;
     if (state != SPAN_HOT) {
       if (share(s)) *first = true;
-      next = state_for(half_load_acquire(&s->used) - count, s->reuse_live);
+      used = half_load_acquire(&s->used);
+      next = state_for(used - count, half_load_relaxed(&s->reusable_below));
       if (state == SPAN_REUSABLE && next != SPAN_FREE) next = SPAN_REUSABLE;
     }
+    struct scalloc_heap *owner = owner_heap(word_load_acquire(&s->owner)); /* while `block` keeps the span in its life */
     uint32_t head = link_block(s, block, w);
     *now = next == state ? word_with_list(w, head, count) : word_next(w, next, head, count);
-    if (word_cas_full(&s->word, w, *now)) return next == state ? STEP_NONE : step_to(next);
+    if (!word_cas_full(&s->word, w, *now)) continue;
+    if (next != state) return step_to(next);
+    /* A plain free of the owner, begun before the span was shared, may have come between the look at `used` and the CAS. */
+    return state != SPAN_HOT && half_load_acquire(&s->used) != used ? span_settle(s, owner, now) : STEP_NONE;
   }
 }
 
@@ -151,15 +157,18 @@ span_step span_settle(span *s, struct scalloc_heap *owner, word_t *now) {
     span_state state = word_state(w), next;
     if (owner_heap(word_load_acquire(&s->owner)) != owner) return STEP_NONE;
     if (state != SPAN_FLOATING && state != SPAN_REUSABLE) return STEP_NONE;
-    next = state_for(half_load_acquire(&s->used) - word_count(w), s->reuse_live);
+    next = state_for(half_load_acquire(&s->used) - word_count(w), half_load_relaxed(&s->reusable_below));
     if (next == state || next == SPAN_FLOATING) return STEP_NONE;
     *now = word_next(w, next, word_head(w), word_count(w));
     if (word_cas_full(&s->word, w, *now)) return step_to(next);
   }
 }
 
-void span_clear(span *s) {
+bool span_clear(span *s) {
   word_t w;
-  do w = word_load_acquire(&s->word);
-  while (!word_cas_full(&s->word, w, word_next(w, SPAN_FREE, 0, 0)));
+  do {
+    w = word_load_acquire(&s->word);
+    if (word_state(w) == SPAN_FREE) return false;
+  } while (!word_cas_full(&s->word, w, word_next(w, SPAN_FREE, 0, 0)));
+  return true;
 }

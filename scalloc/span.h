@@ -69,7 +69,7 @@ typedef struct span {
   /* ---- line 1: shared ---- */
   volatile word_t word;        /* the state word */
   volatile word_t owner;       /* heap address | OWNER_SHARED; 0 for a span that is free */
-  int32_t reuse_live;          /* reusable when at most so many blocks are live; -1 = never. Constant while not hot */
+  unsigned reusable_below;     /* reusable when fewer blocks are live; 0 = never. Constant while not hot */
   uint16_t class_index;        /* constant while in use */
   uint8_t in_list;             /* bit per LIST_*, under the owner's lock */
   uint8_t run_clean;           /* RUN: its pages are known to be zero */
@@ -146,8 +146,9 @@ typedef enum { STEP_NONE, STEP_REUSABLE, STEP_FREE } span_step; /* what the call
 /* FREE -> HOT. The caller took the span from the pool; its blocks start at the bottom, none carved. */
 void span_open(span *s, struct scalloc_heap *owner, unsigned class_index);
 
-/* REUSABLE -> HOT, by the owner who has unlinked it. False: somebody emptied it meanwhile and gives it to the pool. */
-bool span_make_hot(span *s, struct scalloc_heap *owner);
+/* REUSABLE -> HOT, by the owner, who unlinked it when its word was `seen`. False: it was emptied since, and perhaps given to
+   another heap. */
+bool span_make_hot(span *s, struct scalloc_heap *owner, word_t seen);
 
 /* HOT -> FLOATING, REUSABLE or FREE, by the owner, in one CAS with the count found. *now: the word after it. */
 span_step span_leave_hot(span *s, word_t *now);
@@ -174,7 +175,8 @@ void span_queue(span *s, void *block);
 /* Makes a span that is not hot what its counts say, if `owner` still owns it; as after a free. */
 span_step span_settle(span *s, struct scalloc_heap *owner, word_t *now);
 
-/* Whatever -> FREE, when nobody holds a block of it any more: the end of a heap. */
-void span_clear(span *s);
+/* In use -> FREE, when nobody holds a block of it any more: the end of a heap. False: another thread has just found it empty
+   and is about to release it. */
+bool span_clear(span *s);
 
 #endif

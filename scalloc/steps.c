@@ -70,7 +70,7 @@ static void mail(heap *user, span *s) {
   heap *h = list_lock_owner(s);
   if (h == NULL) return;
   bool deserted = h->kind == HEAP_ORPHANS || word_load_relaxed(&h->status) == HEAP_RETIRED;
-  if (!deserted && !(s->in_list >> LIST_MAIL & 1)) {
+  if (!deserted && h->kind != HEAP_EXCLUSIVE && !(s->in_list >> LIST_MAIL & 1)) {
     list_append(h, s, LIST_MAIL);
     half_store_release(&h->mailed, 1);
   }

@@ -35,7 +35,7 @@ static void after_fork_child(void) { fork_child(thread_heap_or_null()); }
 
 static void set_up(void) {
   have_key = pthread_key_create(&key, thread_exit) == 0;
-  pthread_atfork(fork_prepare, fork_parent, after_fork_child);
+  pthread_atfork(NULL, NULL, after_fork_child);
 }
 
 heap *thread_use(void) {

@@ -18,7 +18,8 @@ void *walk_remote_list(const span *s, word_t w) {
 /* The number of the block that starts at `block`; UINT32_MAX if none does. */
 static uint32_t block_number(const span *s, const void *block) {
   size_t offset = (uintptr_t)block - (uintptr_t)span_start(s);
-  if (offset < s->first || offset >= s->bump || (offset - s->first) % s->block != 0) return UINT32_MAX;
+  uint32_t size = s->block; /* once: another thread may be making a large block of it */
+  if (size == 0 || offset < s->first || offset >= s->bump || (offset - s->first) % size != 0) return UINT32_MAX;
   return class_block_index(s->class_index, offset - s->first);
 }
 
@@ -30,7 +31,7 @@ uint32_t walk_list(const span *s, const void *list, uint32_t most) {
 }
 
 static bool on_list(const span *s, const void *list, uint32_t index) {
-  uint32_t most = (uint32_t)(SPAN_BYTES / s->block), at;
+  uint32_t most = SPAN_BYTES / 8, at;
   for (; list != NULL && most > 0; list = *(void *const *)list, most--) {
     at = block_number(s, list);
     if (at == index) return true;

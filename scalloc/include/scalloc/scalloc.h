@@ -75,7 +75,7 @@ typedef struct scalloc_heap scalloc_heap;
 /* A new, empty heap; NULL and ENOMEM if there is no memory for it. */
 SCALLOC_API scalloc_heap *scalloc_heap_new(void);
 
-/* The allocation functions of a heap; as their namesakes above. heap_realloc moves to `heap`. */
+/* The allocation functions of a heap; as their namesakes above. A block that heap_realloc has to move, it moves to `heap`. */
 SCALLOC_API void *scalloc_heap_malloc(scalloc_heap *heap, size_t size);
 SCALLOC_API void *scalloc_heap_calloc(scalloc_heap *heap, size_t count, size_t size);
 SCALLOC_API void *scalloc_heap_realloc(scalloc_heap *heap, void *block, size_t size);
