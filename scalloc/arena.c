@@ -76,6 +76,10 @@ bool arena_init(void) {
   return true;
 }
 
+void arena_after_fork(void) {
+  if (word_load_acquire(&ready) == 1) word_store_release(&ready, 0);
+}
+
 /* Raises a bound that only grows to at least `to`. */
 static void raise_to(volatile word_t *bound, word_t to) {
   word_t now = word_load_acquire(bound);

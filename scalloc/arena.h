@@ -27,6 +27,9 @@ extern internal arena_state arena aligned_to(CACHE_LINE);
 /* Makes the reservation, once; other threads wait. False and ENOMEM if the OS refuses even the smallest. Constant. */
 bool arena_init(void);
 
+/* In the child of a fork that came while another thread was making the reservation: it will be made anew. */
+void arena_after_fork(void);
+
 /* The first of `count` contiguous spans that were never used, opened; 0 when the arena is full or the OS refuses. */
 uint32_t arena_take(uint32_t count);
 

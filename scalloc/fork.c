@@ -63,6 +63,7 @@ static void repair(span *s, heap *mine) {
 
 void fork_child(heap *mine) {
   uint32_t end = arena_high_water();
+  arena_after_fork();
   if (end == 0) return;
   runs_reset();
   pool_reset();

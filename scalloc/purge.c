@@ -35,7 +35,7 @@ static size_t purge_chain(unsigned slot, unsigned n, uint32_t index, uint32_t no
   while (index != 0) {
     span *s = span_at(index);
     uint32_t next = half_load_relaxed(&s->pool_next);
-    if (now - s->stamp >= age && purge_run(index, 1)) {
+    if (span_is_old(s, now, age) && purge_run(index, 1)) {
       bytes += s->dirty;
       purged(s);
       pool_put(s, n);
@@ -54,7 +54,10 @@ static size_t purge_chain(unsigned slot, unsigned n, uint32_t index, uint32_t no
 
 /* Spans that the OS keeps, or that are to stay as they are, go to the pool one by one. */
 static void scatter(uint32_t first, uint32_t count) {
+  size_t charged = span_at(first)->charged;
   for (uint32_t i = first; i < first + count; i++) {
+    span_at(i)->charged = charged < SPAN_BYTES ? charged : SPAN_BYTES;
+    charged -= span_at(i)->charged;
     span_at(i)->dirty = SPAN_BYTES;
     span_set_state(span_at(i), SPAN_FREE);
     pool_put(span_at(i), i);
@@ -66,12 +69,12 @@ void purge_keep_run(uint32_t first, uint32_t count) {
   s->dirty = span_at(first + count - 1)->dirty = SPAN_BYTES; /* whoever finds them free after a fork */
   span_set_state(s, SPAN_FREE);
   if (runs_give(first, count, false)) return;
-  bool clean = options.purge_delay_ms >= 0 && purge_run(first, count);
-  purged(s);
-  if (clean)
+  if (options.purge_delay_ms >= 0 && purge_run(first, count)) {
+    purged(s);
     runs_give(first, count, true);
-  else
+  } else {
     scatter(first, count);
+  }
 }
 
 static size_t purge_older(uint32_t now, uint32_t age) {

@@ -188,7 +188,7 @@ uint32_t runs_take_dirty(uint32_t now, uint32_t age) {
   uint32_t first = 0;
   lock_take(&lock);
   for (unsigned i = 0; i < dirty_count && first == 0; i++)
-    if (now - span_at(dirty[i])->stamp >= age) first = remove_dirty(i);
+    if (span_is_old(span_at(dirty[i]), now, age)) first = remove_dirty(i);
   if (first != 0) word_store_relaxed(&free_spans, word_load_relaxed(&free_spans) - span_at(first)->run);
   lock_give(&lock);
   return first;

@@ -139,6 +139,11 @@ always_inline span *span_of(const void *address) { return span_has(address) ? sp
 
 always_inline struct scalloc_heap *owner_heap(word_t owner) { return (struct scalloc_heap *)(owner & ~OWNER_SHARED); }
 
+/* Has the span been empty for `age` ms? It may have become so after the caller looked at the clock. */
+always_inline bool span_is_old(const span *s, uint32_t now, uint32_t age) {
+  return age == 0 || (int32_t)(now - s->stamp) >= (int32_t)age;
+}
+
 /* ---- the steps of a span ---- */
 
 typedef enum { STEP_NONE, STEP_REUSABLE, STEP_FREE } span_step; /* what the caller has just brought about, alone */

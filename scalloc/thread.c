@@ -38,6 +38,9 @@ static void set_up(void) {
   pthread_atfork(NULL, NULL, after_fork_child);
 }
 
+/* Before the program runs, so that forks are seen even if no thread has a heap; heap structures may be all that is used. */
+__attribute__((constructor)) static void begin(void) { pthread_once(&once, set_up); }
+
 heap *thread_use(void) {
   if (thread_heap != &thread_no_heap) return thread_heap;
   heap *h = heap_create(HEAP_THREAD);

@@ -1,4 +1,4 @@
-/* Where blocks come from: fresh spans ascend, foreign frees go back to the owner, and in batches. */
+/* Where blocks come from: fresh spans ascend, foreign frees go back to the owner, in batches; the dead leave their spans to us. */
 #include "../test.h"
 #include <pthread.h>
 
@@ -121,9 +121,55 @@ static void foreign_frees_refill_the_hot_span(size_t size, size_t percent, bool 
   check_all_returned(before);
 }
 
+/* ---- threads that are gone --------------------------------------------------------------------------------------------- */
+
+typedef struct life {
+  size_t size, count;
+  bool frees; /* nine of ten of its blocks, before it goes; otherwise we do, after */
+} life;
+
+static void *live(void *argument) {
+  const life *l = argument;
+  for (size_t i = 0; i < l->count; i++) CHECK(blocks[i] = scalloc_malloc(l->size));
+  for (size_t i = 0; l->frees && i < l->count; i++)
+    if (i % 10 != 0) scalloc_free(blocks[i]);
+  return NULL;
+}
+
+/* The memory a dead thread left free, between blocks that live on, is used before a fresh span is opened. */
+static void spans_of_the_dead_are_adopted(size_t size, bool it_frees) {
+  life l = {size, 3 * 2097152 / size, it_frees};
+  pthread_t thread;
+  stats before = stats_now();
+  CHECK(pthread_create(&thread, NULL, live, &l) == 0 && pthread_join(thread, NULL) == 0);
+  for (size_t i = 0; !it_frees && i < l.count; i++)
+    if (i % 10 != 0) scalloc_free(blocks[i]);
+  stats left = stats_now();
+  CHECK_INT(left.hot, ==, before.hot);
+  CHECK_INT(left.floating + left.reusable, >=, 3);
+  scalloc_heap *hungry[64]; /* have taken all spans from the pool, which would be a source too */
+  size_t eaters = 0;
+  for (; stats_now().pooled > 0; eaters++) {
+    CHECK(eaters < LENGTH(hungry) && (hungry[eaters] = scalloc_heap_new()));
+    CHECK(scalloc_heap_malloc(hungry[eaters], 48));
+  }
+  for (size_t i = 0; i < l.count; i++)
+    if (i % 10 != 0) CHECK(blocks[i] = scalloc_malloc(size));
+  stats after = stats_now();
+  CHECK_INT(after.opened, <=, left.opened + 1);
+  CHECK_INT(after.adoptions, >, before.adoptions);
+  for (size_t i = 0; i < l.count; i++) scalloc_free(blocks[i]);
+  while (eaters > 0) scalloc_heap_destroy(hungry[--eaters]);
+  check_all_returned(before);
+}
+
 int main(void) {
   CHECK(scalloc_option_set("SCALLOC_REUSE_THRESHOLD", 50));
   scalloc_free(scalloc_malloc(1));
+  for (int it_frees = 0; it_frees < 2; it_frees++) {
+    spans_of_the_dead_are_adopted(1000, it_frees);
+    spans_of_the_dead_are_adopted(32768, it_frees);
+  }
   blocks_of_a_fresh_span_ascend();
   for (size_t i = 0; i < LENGTH(sizes); i++) {
     who_frees_does_not_get_the_memory(sizes[i]);

@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { SLOTS = 2048, PER_THREAD = 48, MOST_ALIVE = 64, WARM_UP = 12000, SLACK_SPANS = 32 };
+enum { SLOTS = 2048, PER_THREAD = 48, MOST_ALIVE = 64, WARM_UP = 24000, SLACK_SPANS = 32 };
 
 typedef struct head { /* at the start of each block */
   size_t size;

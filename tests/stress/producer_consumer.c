@@ -3,14 +3,14 @@
  * block is replaced by one of its own size. So must memory be: neither resident memory nor the number of spans may grow from
  * the first to the last third of the run.
  *
- *   producer_consumer [--ops N]   N allocations per share
+ *   producer_consumer [--ops N]   N allocations per share, after a warm-up
  */
 #include "../test.h"
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 
-enum { RING = 256, KEPT = 3000, SAMPLES = 30, SLACK_KB = 6 * 1024, SLACK_SPANS = 6 };
+enum { RING = 256, KEPT = 3000, WARM_UP = 300000, SAMPLES = 30, SLACK_KB = 6 * 1024, SLACK_SPANS = 6 };
 
 typedef struct item {
   unsigned char *block;
@@ -60,7 +60,7 @@ static void produce(unsigned share, long *rss, long long *spans) {
   static item kept[KEPT];
   rng random = {1};
   for (size_t i = 0; i < KEPT; i++) kept[i] = make(random_size(&random));
-  for (long op = 0; op < ops; op++) {
+  for (long op = -WARM_UP; op < ops; op++) {
     size_t i = rng_below(&random, KEPT);
     if (rng_percent(&random, share)) {
       wait_until_at_most(RING - 1);
@@ -70,7 +70,7 @@ static void produce(unsigned share, long *rss, long long *spans) {
       free_item(kept[i]);
     }
     kept[i] = make(kept[i].size);
-    if ((op + 1) % (ops / SAMPLES) == 0) {
+    if (op >= 0 && (op + 1) % (ops / SAMPLES) == 0) {
       size_t sample = (size_t)(op / (ops / SAMPLES));
       wait_until_at_most(0);
       if (sample < SAMPLES) rss[sample] = rss_kb() + pte_kb(), spans[sample] = stats_now().opened;
@@ -101,7 +101,7 @@ static void run(unsigned share) {
 
 int main(int argc, char **argv) {
   static const unsigned shares[] = {0, 10, 50, 90, 97, 100};
-  ops = option_number(argc, argv, "--ops", 1500000);
+  ops = option_number(argc, argv, "--ops", 1000000);
   CHECK(ops >= SAMPLES);
   scalloc_free(scalloc_malloc(1));
   stats before = stats_now();

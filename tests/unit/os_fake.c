@@ -25,9 +25,7 @@ static unsigned processors = 4;
 static size_t address_space = SIZE_MAX;
 static bool valgrind;
 
-static struct {
-  const char *name, *value;
-} environment[16];
+static struct { const char *name, *value; } environment[16];
 static unsigned environment_count;
 
 static char written[8192];
@@ -117,9 +115,7 @@ bool os_open(void *start, size_t bytes) {
   return granted(OS_OPEN, bytes) && mprotect(start, bytes, PROT_READ | PROT_WRITE) == 0;
 }
 
-bool os_purge(void *start, size_t bytes) {
-  return granted(OS_PURGE, bytes) && madvise(start, bytes, MADV_DONTNEED) == 0;
-}
+bool os_purge(void *start, size_t bytes) { return granted(OS_PURGE, bytes) && madvise(start, bytes, MADV_DONTNEED) == 0; }
 
 void os_advise_reserved(void *start, size_t bytes) { madvise(start, bytes, MADV_NOHUGEPAGE); }
 void os_advise_opened(void *start, size_t bytes) { (void)start, (void)bytes; }

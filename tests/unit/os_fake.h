@@ -17,10 +17,10 @@ void os_fake_refuse(os_call call, long nth, bool all_after);
 /* Refuses the calls number first .. last from now on. */
 void os_fake_refuse_range(os_call call, long first, long last);
 
-long os_fake_calls(os_call call);    /* made */
-long os_fake_refused(os_call call);  /* of these, refused */
-size_t os_fake_bytes(os_call call);  /* of those granted */
-bool os_fake_reached(os_call call);  /* the first call to be refused was made */
+long os_fake_calls(os_call call);   /* made */
+long os_fake_refused(os_call call); /* of these, refused */
+size_t os_fake_bytes(os_call call); /* of those granted */
+bool os_fake_reached(os_call call); /* the first call to be refused was made */
 
 /* Calls `hook` at the nth next call of a kind, once. */
 void os_fake_hook(os_call call, long nth, void (*hook)(void *), void *context);

@@ -55,13 +55,31 @@ static void more_than_the_arena_is_refused(void) {
 
 static void every_span_of_a_block_leads_to_its_head(void) {
   small_arena();
-  span *a = take(5 * MB, 1), *b = take(4 * MB, 1);
-  for (uint32_t i = 1; i < 3; i++) CHECK(large_head(a + i) == a);
+  span *a = take(9 * MB, 1), *b = take(4 * MB, 1);
+  for (uint32_t i = 1; i < 5; i++) CHECK(large_head(a + i) == a);
   CHECK(large_head(b + 1) == b);
   CHECK(large_head(a) == NULL);
-  CHECK(large_resize(a, 2 * MB)); /* what is left behind still says TAIL and leads nowhere */
+  CHECK(large_resize(a, 2 * MB));
+  CHECK_INT(a->run, ==, 1);
+  for (uint32_t i = 1; i < 5; i++) CHECK(large_head(a + i) == NULL); /* whatever is left behind there */
   large_release(b);
   CHECK(large_head(b + 1) == NULL);
+}
+
+static void so_does_every_span_of_a_very_long_one(void) {
+  CHECK(arena_init());
+  take(3 * MB, 1);
+  uint32_t length = 3 * 4096 + 77;
+  span *s = take(length * SPAN_BYTES, 1), *behind = take(3 * MB, 1);
+  for (uint32_t i = 1; i < length; i++) CHECK(large_head(s + i) == s);
+  CHECK(large_head(s - 1) == s - 2);
+  CHECK(large_head(behind) == NULL);
+  CHECK(large_head(behind + 1) == behind);
+  check_heap();
+  CHECK(large_resize(s, (length + 5000) * SPAN_BYTES) == false); /* another block lies behind it */
+  CHECK(large_resize(behind, 20000 * SPAN_BYTES));
+  for (uint32_t i = 1; i < 20000; i++) CHECK(large_head(behind + i) == behind);
+  check_heap();
 }
 
 static void headroom_costs_address_space_only(void) {
@@ -181,8 +199,11 @@ static void a_block_that_shrinks_gives_its_spans_back(void) {
 static void a_block_that_shrinks_a_little_keeps_its_spans(void) {
   small_arena();
   span *s = take(20 * MB, 1);
+  memset(span_start(s), 0xa5, 20 * MB);
   CHECK(large_resize(s, 12 * MB));
   CHECK_INT(s->run, ==, 10);
+  CHECK_INT(os_fake_bytes(OS_PURGE), ==, 8 * MB); /* but not their pages */
+  CHECK_INT(s->run_dirty, ==, 12 * MB);
   CHECK(large_resize(s, 20 * MB));
 }
 
@@ -288,8 +309,8 @@ static void a_run_too_big_for_the_warm_cache_is_purged_at_once(void) {
   CHECK_INT(runs_spans(), ==, 33);
 }
 
-static void if_the_os_keeps_the_pages_the_run_becomes_spans_of_the_pool(void) {
-  bool zeroed;
+/* A block of 100 MB, too much for the warm cache, given back while the OS keeps its pages. */
+static void release_100_mb_in_vain(void) {
   CHECK(scalloc_option_set("SCALLOC_LIMIT_BYTES", 200 << 20));
   unit_arena((size_t)256 << 20);
   span *s = take(100 * MB, 1);
@@ -297,14 +318,46 @@ static void if_the_os_keeps_the_pages_the_run_becomes_spans_of_the_pool(void) {
   os_fake_refuse(OS_PURGE, 1, true);
   large_release(s);
   check_heap();
+}
+
+static void if_the_os_keeps_the_pages_the_run_becomes_spans_of_the_pool(void) {
+  bool zeroed;
+  release_100_mb_in_vain();
+  CHECK_INT(stats_now().committed, ==, 100 * MB);
   os_fake_refuse(OS_PURGE, 0, false);
-  CHECK_INT(unit_charge_left(), ==, 100 * MB); /* they are backed still */
   for (int i = 0; i < 2; i++) {
-    s = large_take(80 * MB, 1, false, &zeroed);
+    span *s = large_take(80 * MB, 1, false, &zeroed);
     CHECK(s != NULL); /* the second one out of the pool's spans */
     check_zero_if_said(s, zeroed);
   }
   check_heap();
+}
+
+static void pages_the_os_keeps_stay_charged(void) {
+  release_100_mb_in_vain();
+  CHECK_INT(unit_charge_left(), ==, 100 * MB);
+  os_fake_refuse(OS_PURGE, 0, false);
+  purge_all();
+  CHECK_INT(unit_charge_left(), ==, 200 * MB);
+}
+
+static void so_do_pages_that_are_never_purged(void) {
+  span *held[70];
+  CHECK(scalloc_option_set("SCALLOC_LIMIT_BYTES", 200 << 20));
+  CHECK(scalloc_option_set("SCALLOC_PURGE_DELAY_MS", -1));
+  unit_arena((size_t)1 << 30);
+  for (unsigned i = 0; i < 70; i++) held[i] = take(2 * MB, 1);
+  for (unsigned i = 0; i < 70; i++) large_release(held[i]); /* 64 of them warm */
+  CHECK_INT(os_fake_calls(OS_PURGE), ==, 0);
+  CHECK_INT(unit_charge_left(), ==, 60 * MB);
+}
+
+static void a_purged_run_has_no_dirty_pages(void) {
+  small_arena();
+  large_release(take(12 * MB, 1));
+  purge_all();
+  CHECK_INT(take(3 * MB, 1)->run_dirty, ==, 3 * MB);
+  CHECK_INT(stats_now().committed, ==, 3 * MB);
 }
 
 /* While this thread's purge is refused others fill the warm cache: the run has to go somewhere. */
@@ -363,8 +416,8 @@ static void contents_are_zero_whenever_they_are_said_to_be(void) {
 }
 
 UNIT_MAIN(CASE(a_block_is_whole_pages_in_whole_spans), CASE(more_than_the_arena_is_refused),
-          CASE(every_span_of_a_block_leads_to_its_head), CASE(headroom_costs_address_space_only),
-          CASE(alignments_up_to_64_mb), CASE(what_an_aligned_block_leaves_is_free),
+          CASE(every_span_of_a_block_leads_to_its_head), CASE(so_does_every_span_of_a_very_long_one),
+          CASE(headroom_costs_address_space_only), CASE(alignments_up_to_64_mb), CASE(what_an_aligned_block_leaves_is_free),
           CASE(an_aligned_block_may_come_from_a_warm_run), CASE(an_impossible_alignment_is_refused),
           CASE(a_block_grows_within_its_last_span), CASE(a_block_grows_at_the_frontier),
           CASE(a_block_grows_into_a_free_run_behind_it), CASE(a_block_that_shrinks_gives_its_spans_back),
@@ -374,6 +427,7 @@ UNIT_MAIN(CASE(a_block_is_whole_pages_in_whole_spans), CASE(more_than_the_arena_
           CASE(the_warm_cache_makes_room_before_a_refusal),
           CASE(a_fresh_run_and_a_purged_one_are_zero_a_warm_one_is_not_said_to_be),
           CASE(a_run_too_big_for_the_warm_cache_is_purged_at_once),
-          CASE(if_the_os_keeps_the_pages_the_run_becomes_spans_of_the_pool),
+          CASE(if_the_os_keeps_the_pages_the_run_becomes_spans_of_the_pool), CASE(pages_the_os_keeps_stay_charged),
+          CASE(so_do_pages_that_are_never_purged), CASE(a_purged_run_has_no_dirty_pages),
           CASE(a_refused_purge_and_a_full_warm_cache_lose_nothing), CASE(nor_for_an_aligned_block),
           CASE(contents_are_zero_whenever_they_are_said_to_be))

@@ -47,7 +47,7 @@ static void everything_goes_back_after_it(void) {
   purge_tick();
   span *spans[20], *warm;
   bool zeroed;
-  for (unsigned i = 0; i < 20; i++) pool_put(spans[i] = dirty_span(PAGE << i % 9), i);
+  for (unsigned i = 0; i < 20; i++) pool_put(spans[i] = dirty_span(PAGE << i % 10), i);
   warm = large_take(3 * MB, 1, false, &zeroed);
   memset(span_start(warm), 0xa5, 3 * MB);
   large_release(warm);
@@ -55,7 +55,7 @@ static void everything_goes_back_after_it(void) {
   CHECK_INT(os_fake_calls(OS_PURGE), ==, 21);
   CHECK_INT(purge_count(), ==, 21);
   CHECK_INT(os_fake_bytes(OS_PURGE), ==, 22 * SPAN_BYTES); /* whole ranges: page tables too */
-  for (unsigned i = 0; i < 20; i++) CHECK(is_zero(spans[i], PAGE << i % 9));
+  for (unsigned i = 0; i < 20; i++) CHECK(is_zero(spans[i], PAGE << i % 10));
   CHECK(is_zero(warm, 3 * MB));
 }
 
@@ -156,6 +156,25 @@ static void a_refused_purge_leaves_the_span_as_it_was(void) {
   CHECK_INT(dirty, ==, 0);
 }
 
+static void refuse_the_next(void *context) {
+  (void)context;
+  os_fake_refuse(OS_PURGE, 1, false);
+}
+
+static void also_between_others_that_are_purged(void) {
+  size_t dirty;
+  span *spans[3];
+  begin(DELAY);
+  for (unsigned i = 0; i < 3; i++) pool_put(spans[i] = dirty_span(PAGE), 0);
+  os_fake_refuse(OS_PURGE, 1, false);
+  os_fake_hook(OS_PURGE, 2, refuse_the_next, NULL);
+  CHECK_INT(purge_all(), ==, PAGE);
+  CHECK_INT(os_fake_refused(OS_PURGE), ==, 2);
+  CHECK_INT(pool_count(&dirty), ==, 3);
+  CHECK_INT(dirty, ==, 2 * PAGE);
+  for (unsigned i = 0; i < 3; i++) CHECK(pool_take(0, PAGE) != NULL);
+}
+
 static void a_refused_purge_leaves_the_warm_run_as_it_was(void) {
   bool zeroed;
   begin(DELAY);
@@ -224,14 +243,13 @@ static void spans_whose_pages_the_os_keeps_do_not_become_clean_runs(void) {
   os_fake_refuse(OS_PURGE, 1, true);
   purge_pool_into_runs();
   check_heap();
-  for (uint32_t at; (at = runs_take(1, PAGE, false)) != 0;)
-    CHECK(!span_at(at)->run_clean || is_zero(span_at(at), PAGE));
+  for (uint32_t at; (at = runs_take(1, PAGE, false)) != 0;) CHECK(!span_at(at)->run_clean || is_zero(span_at(at), PAGE));
 }
 
 UNIT_MAIN(CASE(nothing_goes_back_before_the_delay), CASE(everything_goes_back_after_it),
           CASE(a_tick_looks_eight_times_in_a_delay), CASE(young_spans_stay_in_their_order), CASE(delay_0_is_at_once),
           CASE(delay_minus_1_is_never), CASE(purge_all_tells_the_bytes_of_spans_and_runs),
           CASE(a_purged_span_is_no_longer_charged), CASE(a_refused_purge_leaves_the_span_as_it_was),
-          CASE(a_refused_purge_leaves_the_warm_run_as_it_was), CASE(what_is_freed_during_a_purge_stays),
-          CASE(a_span_that_is_being_purged_is_in_no_other_hands), CASE(the_pool_turns_into_runs),
-          CASE(spans_whose_pages_the_os_keeps_do_not_become_clean_runs))
+          CASE(also_between_others_that_are_purged), CASE(a_refused_purge_leaves_the_warm_run_as_it_was),
+          CASE(what_is_freed_during_a_purge_stays), CASE(a_span_that_is_being_purged_is_in_no_other_hands),
+          CASE(the_pool_turns_into_runs), CASE(spans_whose_pages_the_os_keeps_do_not_become_clean_runs))

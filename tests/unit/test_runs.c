@@ -138,7 +138,8 @@ static void the_shortest_clean_run_that_fits_is_cut(void) {
 
 static void a_run_in_use_is_extended_from_the_front_of_the_next(void) {
   uint32_t at = row(12);
-  runs_give(at + 4, 6, true);
+  runs_give(at + 9, 1, true);
+  runs_give(at + 4, 5, true);     /* one run of 6 now */
   CHECK(!runs_extend(at + 3, 1)); /* nothing free begins there */
   CHECK(!runs_extend(at + 5, 1)); /* the middle of a run */
   CHECK(!runs_extend(at + 9, 1)); /* its last span */
@@ -210,22 +211,16 @@ static void a_single_span_is_never_cut_from_a_longer_warm_run(void) {
   CHECK_INT(runs_spans(), ==, 5);
 }
 
-static atomic_int given;
-
-static void give_one(void *context) {
-  runs_give(*(uint32_t *)context, 1, true);
-  atomic_store(&given, 1);
-}
-
-static void nobody_gives_or_takes_while_a_fork_holds_the_lock(void) {
-  uint32_t at = row(1);
-  runs_lock_all();
-  unit_thread *other = unit_start(give_one, &at);
-  sleep_ms(50);
-  CHECK_INT(given, ==, 0);
-  runs_unlock_all();
-  unit_join(other);
-  CHECK_INT(given, ==, 1);
+static void a_reset_forgets_all_runs(void) {
+  uint32_t clean = row(6), warm = row(3);
+  runs_give(clean, 3, true);
+  give_warm(warm, 3, MB);
+  runs_reset();
+  CHECK_INT(runs_spans(), ==, 0);
+  CHECK_INT(runs_take(1, MB, true), ==, 0);
+  CHECK_INT(runs_take_dirty(100000, 0), ==, 0);
+  for (int i = 0; i < 64; i++) CHECK(give_warm(row(1), 1, MB));
+  CHECK_INT(runs_spans(), ==, 64);
 }
 
 /* ---- against a model --------------------------------------------------------------------------------------------------- */
@@ -288,5 +283,5 @@ UNIT_MAIN(CASE(there_is_nothing_at_first), CASE(a_clean_run_is_cut_to_the_length
           CASE(the_warm_cache_holds_64_runs), CASE(the_warm_cache_holds_64_mb_of_dirty_pages),
           CASE(age_decides_what_is_taken_to_be_purged), CASE(the_clock_may_wrap),
           CASE(what_was_freed_after_the_purger_looked_at_the_clock_is_not_old),
-          CASE(a_single_span_is_never_cut_from_a_longer_warm_run), CASE(nobody_gives_or_takes_while_a_fork_holds_the_lock),
+          CASE(a_single_span_is_never_cut_from_a_longer_warm_run), CASE(a_reset_forgets_all_runs),
           CASE(one_thread_against_the_model), CASE(four_threads_never_hold_the_same_span))

@@ -17,7 +17,8 @@ typedef struct unit_case {
   void (*run)(void);
 } unit_case;
 
-#define CASE(function) {#function, function}
+#define CASE(function)                                                                                                         \
+  { #function, function }
 
 int unit_run(int argc, char **argv, const unit_case *cases, size_t count);
 

@@ -1,0 +1,78 @@
+#!/bin/sh
+# usage: includes.sh ROOT
+# Every file of the core includes only files above it in this list, so there are no cycles; the core knows nothing of what is
+# built on it; only platform.h and os_*.c know which system and processor they are compiled for.
+order='
+names.h platform.h scalloc/scalloc.h
+atomics.h config.h
+os.h os_linux.c
+options.h options.c lock.h stack.h
+classes.h classes.c
+arena.h arena.c
+span.h span.c
+runs.h runs.c pool.h pool.c
+purge.h purge.c
+large.h large.c
+heap.h lists.h lists.c steps.h steps.c refill.c heap.c
+fast.h walk.h walk.c
+fork.h fork.c
+thread.h thread.c
+malloc.c stats.c check.c
+'
+root=$1
+status=0
+complain() {
+  echo "$*"
+  status=1
+}
+
+[ -f "$root/scalloc/span.h" ] || complain "$root: no sources here"
+
+rank() { # of a name in the list; nothing if it is not there
+  n=0
+  for name in $order; do
+    n=$((n + 1))
+    [ "$name" = "$1" ] && echo $n && return
+  done
+}
+
+for file in "$root"/scalloc/*.[ch]; do
+  name=${file##*/}
+  mine=$(rank "$name")
+  [ -n "$mine" ] || { complain "scalloc/$name: not in the include order of tests/unit/includes.sh"; continue; }
+  for included in $(sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*"\([^"]*\)".*/\1/p' "$file"); do
+    other=$(rank "$included")
+    if [ -z "$other" ]; then
+      complain "scalloc/$name includes $included, which is no file of the core"
+    elif [ "$other" -ge "$mine" ]; then
+      complain "scalloc/$name includes $included, which stands below it"
+    fi
+  done
+  for included in $(sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*<\([^>]*\)>.*/\1/p' "$file"); do
+    case $included in
+    *lua* | lauxlib.h | */*scalloc* | scalloc/* | *runtime*) complain "scalloc/$name includes <$included>" ;;
+    esac
+  done
+  case $name in
+  platform.h | os_*.c) continue ;;
+  esac
+  # Conditions other than include guards and the knobs that platform.h and the build define.
+  sed -n 's/^[[:space:]]*#[[:space:]]*\(if\|ifdef\|ifndef\|elif\)[[:space:]]\(.*\)/\2/p' "$file" | sed \
+    -e 's/SCALLOC_[A-Z_]*_H\b//g; s/SCALLOC_ASSERTS//g; s/UNDER_TSAN//g; s/defined//g; s|/\*.*||; s/[^A-Za-z0-9_ ]//g' |
+    grep '[A-Za-z_]' | while read -r knob; do echo "scalloc/$name is compiled by $knob: a matter for platform.h or os_*.c"; done | grep . && status=1
+done
+
+for file in "$root"/scalloc/include/scalloc/*.h; do
+  for included in $(sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]\([^>"]*\)[>"].*/\1/p' "$file"); do
+    case $included in
+    std*.h) ;;
+    *) complain "${file#"$root"/} includes $included: the public header needs standard ones only" ;;
+    esac
+  done
+done
+
+for file in "$root"/lua_alloc/*.[ch]; do
+  [ -f "$file" ] || continue
+  grep -n '#[[:space:]]*include.*runtime' "$file" && complain "${file#"$root"/} includes a header of runtime_glue"
+done
+exit $status

@@ -1,0 +1,24 @@
+#!/bin/sh
+# usage: names.sh NM LIBRARY...
+# Every global symbol that a library defines begins with scalloc_: a static one takes none of its host's names, a shared one
+# exports none but its own.
+nm=$1
+shift
+status=0
+for library in "$@"; do
+  case $library in
+  *.a) names=$("$nm" -g --defined-only "$library" 2>/dev/null | awk 'NF == 3 { print $3 }') ;;
+  *) names=$("$nm" -D --defined-only "$library" 2>/dev/null | awk 'NF == 3 && $2 != "A" { sub("@.*", "", $3); print $3 }') ;;
+  esac
+  case $names in
+  *scalloc_malloc*) ;;
+  *) echo "$library: no symbols, or no scalloc_malloc among them"; status=1 ;;
+  esac
+  for name in $names; do
+    case $name in
+    scalloc_*) ;;
+    *) echo "$library: $name does not begin with scalloc_ (names.h)"; status=1 ;;
+    esac
+  done
+done
+exit $status
