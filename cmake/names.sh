@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes scalloc/names.h anew from the objects of a build: sh cmake/names.sh build/lib/libscalloc.a
 cd "$(dirname "$0")/.." || exit 1
-list=$(nm "$1" | awk '$2 ~ /[TDBRC]/ { print $3 }' | sed 's/^scalloc_private_//' | grep -v '^scalloc_' | sort -u)
+list=$(nm "$1" | awk '$2 ~ /[TDBRC]/ { print $3 }' | sed 's/^scalloc_private_//' | grep . | grep -v "^scalloc_" | sort -u)
 {
   sed -n '1,/^#define SCALLOC_NAMES_H/p' scalloc/names.h
   echo

@@ -5,7 +5,6 @@
 #ifndef SCALLOC_NAMES_H
 #define SCALLOC_NAMES_H
 
-#define scalloc_private_
 #define arena scalloc_private_arena
 #define arena_after_fork scalloc_private_arena_after_fork
 #define arena_charge scalloc_private_arena_charge

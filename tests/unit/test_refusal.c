@@ -90,6 +90,15 @@ static void use_heaps(void) {
   for (int i = 0; i < HEAPS; i++) scalloc_heap_destroy(heaps[i]);
 }
 
+static void allocate_large_zeroed(void) {
+  for (size_t size = MB + 1; size <= 6 * MB; size = size * 5 / 4) {
+    begin();
+    unsigned char *block = scalloc_calloc(1, size);
+    if (block) CHECK(all_bytes(block, size, 0));
+    keep(block, size);
+  }
+}
+
 static void workload(void) {
   rng random = {3};
   count = 0;
@@ -98,6 +107,7 @@ static void workload(void) {
   allocate_large_and_aligned();
   for (size_t i = 0; i < count; i += 3) resize(i, 1 + rng_log(&random, i % 5 ? 16 : 21));
   for (size_t i = 0; i < count; i += 4) resize(i, 1 + sizes[i] / 3);
+  allocate_large_zeroed();
   for (size_t i = 0; i < count; i++) {
     CHECK(intact(blocks[i], sizes[i]));
     scalloc_free(blocks[i]);
@@ -144,5 +154,24 @@ static void all_openings_from_one_on(void) { refuse_each(OS_OPEN, true, 4); }
 static void any_one_purge(void) { refuse_each(OS_PURGE, false, 50); }
 static void all_purges_from_one_on(void) { refuse_each(OS_PURGE, true, 50); }
 
-UNIT_MAIN(CASE(any_one_reservation), CASE(all_reservations_from_one_on), CASE(any_one_opening), CASE(all_openings_from_one_on),
-          CASE(any_one_purge), CASE(all_purges_from_one_on))
+/* With every span in use by another class, and nothing to be had. */
+static void a_shrink_never_fails(void) {
+  char *large, *block, *last = NULL;
+  CHECK(scalloc_option_set("SCALLOC_ARENA_BYTES", 64 << 20));
+  CHECK((large = scalloc_malloc(5 * MB)) != NULL);
+  memset(large, 7, 5 * MB);
+  while ((block = scalloc_malloc(MB)) != NULL) memset(last = block, 7, MB);
+  os_fake_refuse(OS_PURGE, 1, true);
+  errno = 77;
+  CHECK(scalloc_realloc(last, 100) == last);
+  CHECK(scalloc_realloc(large, 3 * MB) == large);
+  CHECK(scalloc_realloc(large, 1000) == large);
+  CHECK_INT(errno, ==, 77);
+  CHECK(all_bytes(last, MB, 7) && all_bytes(large, 1000, 7));
+  CHECK(scalloc_realloc(last, MB + 1) == NULL);
+  CHECK_INT(errno, ==, ENOMEM);
+  check_heap();
+}
+
+UNIT_MAIN(CASE(a_shrink_never_fails), CASE(any_one_reservation), CASE(all_reservations_from_one_on), CASE(any_one_opening),
+          CASE(all_openings_from_one_on), CASE(any_one_purge), CASE(all_purges_from_one_on))
