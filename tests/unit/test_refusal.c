@@ -76,6 +76,13 @@ static void resize(size_t at, size_t size) {
   fill(block, size);
 }
 
+static void shrink_a_large_one(void) {
+  size_t at = count;
+  begin();
+  keep(scalloc_malloc(9 * MB), 9 * MB);
+  if (count > at) resize(at, 2 * MB);
+}
+
 static void use_heaps(void) {
   for (int i = 0; i < HEAPS; i++) {
     begin();
@@ -91,7 +98,7 @@ static void use_heaps(void) {
 }
 
 static void allocate_large_zeroed(void) {
-  for (size_t size = MB + 1; size <= 6 * MB; size = size * 5 / 4) {
+  for (size_t size = MB + 1; size <= 7 * MB; size = size * 5 / 2) {
     begin();
     unsigned char *block = scalloc_calloc(1, size);
     if (block) CHECK(all_bytes(block, size, 0));
@@ -107,6 +114,7 @@ static void workload(void) {
   allocate_large_and_aligned();
   for (size_t i = 0; i < count; i += 3) resize(i, 1 + rng_log(&random, i % 5 ? 16 : 21));
   for (size_t i = 0; i < count; i += 4) resize(i, 1 + sizes[i] / 3);
+  shrink_a_large_one();
   allocate_large_zeroed();
   for (size_t i = 0; i < count; i++) {
     CHECK(intact(blocks[i], sizes[i]));

@@ -34,7 +34,7 @@ SCALLOC_API void *scalloc_lua_alloc(void *ud, void *ptr, size_t osize, size_t ns
 
 typedef enum {
   SCALLOC_LUA_CLOSE_FULL,   /* lua_close, then the heap */
-  SCALLOC_LUA_CLOSE_FAST,   /* as FULL for finalizers and files, without visiting the objects */
+  SCALLOC_LUA_CLOSE_FAST,   /* as FULL for finalizers and files; so far it is FULL, visiting every object */
   SCALLOC_LUA_CLOSE_DISCARD /* runs nothing: no finalizer, no flush; for crash paths and fork children */
 } scalloc_lua_close_mode;
 
