@@ -121,7 +121,6 @@ static span *open_for(heap *h, span *s, unsigned class_index) {
 /* A span for the class from wherever there is one. */
 static span *acquire(heap *h, unsigned class_index) {
   span *s = open_for(h, pool_take(h->id, class_initial_limit(class_index, 0)), class_index);
-  if (!s) s = adopt(h, class_index);
   if (!s) s = open_for(h, take_single_run(), class_index);
   if (!s) s = open_for(h, take_fresh(), class_index);
   if (s) return s;
@@ -135,6 +134,7 @@ span *heap_refill(heap *h, unsigned class_index) {
   if (half_load_relaxed(&h->mailed)) heap_settle(h);
   if (hot && refill_from(s)) return s;
   span *next = reuse(h, class_index);
+  if (!next) next = adopt(h, class_index);
   /* Pages that are backed already come before new ones: those of this span, then an empty one's. */
   if (!next && hot && s->limit < s->dirty && grow(s)) return s;
   if (!next && hot) next = open_for(h, pool_take_dirty(h->id, s->limit), class_index);

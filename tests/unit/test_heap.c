@@ -116,6 +116,35 @@ static void then_the_oldest_reusable_span(void) {
   CHECK(hot(a, big) == spare);
 }
 
+/* Before anything is backed that is not yet: theirs is. */
+static void then_the_orphans(void) {
+  begin();
+  pool_span(SPAN_BYTES);
+  for (int i = 0; i < 32; i++) take(a, page); /* of a span with more backed pages behind its limit */
+  span *left = hot(a, page), *s = orphan(page);
+  CHECK(left->limit < left->dirty);
+  pool_span(SPAN_BYTES);
+  uint32_t run = arena_take(2), spans = arena_high_water();
+  runs_give(run, 2, true);
+  take(a, page);
+  CHECK(hot(a, page) == s);
+  CHECK_INT(a->adoptions, ==, 1);
+  CHECK(owner_heap(s->owner) == a);
+  CHECK_INT(arena_high_water(), ==, spans);
+  CHECK_INT(pooled(), ==, 1);
+  check_heap();
+}
+
+static void but_its_own_reusable_spans_come_before_them(void) {
+  begin();
+  fill_spans(a, big, 2);
+  orphan(big);
+  free_some(a, 0, 9);
+  take(a, big);
+  CHECK(hot(a, big) == filled[0]);
+  CHECK_INT(a->adoptions, ==, 0);
+}
+
 static void then_backed_pages_of_the_same_span(void) {
   begin();
   pool_span(SPAN_BYTES);
@@ -144,7 +173,6 @@ static void then_growth_of_the_real_span(void) {
   begin();
   fill_spans(a, page, 1);
   pool_span(0);
-  orphan(page);
   uint32_t spans = arena_high_water(), first = filled[0]->first;
   for (uint32_t n = 32; filled[0]->limit < SPAN_BYTES; n *= 2) {
     CHECK_INT(filled[0]->limit - first, ==, n * 4096);
@@ -158,24 +186,9 @@ static void then_growth_of_the_real_span(void) {
 static void then_clean_spans_of_the_pool(void) {
   begin();
   fill_spans(a, big, 1);
-  orphan(big);
   span *clean = pool_span(0);
   take(a, big);
   CHECK(hot(a, big) == clean);
-}
-
-static void then_orphans(void) {
-  begin();
-  fill_spans(a, big, 1);
-  span *s = orphan(big);
-  uint32_t run = arena_take(2), spans = arena_high_water();
-  runs_give(run, 2, true);
-  take(a, big);
-  CHECK(hot(a, big) == s);
-  CHECK_INT(a->adoptions, ==, 1);
-  CHECK(owner_heap(s->owner) == a);
-  CHECK_INT(arena_high_water(), ==, spans);
-  check_heap();
 }
 
 static void then_free_runs(void) {
@@ -406,9 +419,10 @@ static void its_own_frees_return_spans(void) {
 }
 
 UNIT_MAIN(CASE(blocks_never_carved_come_before_remote_ones), CASE(remote_blocks_are_taken_if_they_are_more_than_the_threshold),
-          CASE(then_the_oldest_reusable_span), CASE(then_backed_pages_of_the_same_span), CASE(then_backed_pages_in_the_pool),
-          CASE(then_growth_of_the_real_span), CASE(then_clean_spans_of_the_pool), CASE(then_orphans), CASE(then_free_runs),
-          CASE(then_the_arena), CASE(and_at_last_the_few_remote_blocks_there_are), CASE(a_fresh_span_gives_ascending_blocks),
+          CASE(then_the_oldest_reusable_span), CASE(then_the_orphans), CASE(but_its_own_reusable_spans_come_before_them),
+          CASE(then_backed_pages_of_the_same_span), CASE(then_backed_pages_in_the_pool), CASE(then_growth_of_the_real_span),
+          CASE(then_clean_spans_of_the_pool), CASE(then_free_runs), CASE(then_the_arena),
+          CASE(and_at_last_the_few_remote_blocks_there_are), CASE(a_fresh_span_gives_ascending_blocks),
           CASE(every_size_finds_its_hot_span_directly), CASE(the_first_foreign_free_of_a_floating_span_is_mailed_once),
           CASE(a_free_into_a_hot_span_is_not_mailed), CASE(the_mail_settles_what_was_in_flight), CASE(a_refill_reads_the_mail),
           CASE(the_owner_s_last_free_returns_the_span), CASE(another_thread_s_last_free_returns_the_span),

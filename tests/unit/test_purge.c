@@ -47,7 +47,7 @@ static void everything_goes_back_after_it(void) {
   purge_tick();
   span *spans[20], *warm;
   bool zeroed;
-  for (unsigned i = 0; i < 20; i++) pool_put(spans[i] = dirty_span(PAGE << i % 10), i);
+  for (unsigned i = 0; i < 20; i++) pool_put(spans[i] = dirty_span((uint32_t)PAGE << i % 10), i);
   warm = large_take(3 * MB, 1, false, &zeroed);
   memset(span_start(warm), 0xa5, 3 * MB);
   large_release(warm);
@@ -55,7 +55,7 @@ static void everything_goes_back_after_it(void) {
   CHECK_INT(os_fake_calls(OS_PURGE), ==, 21);
   CHECK_INT(purge_count(), ==, 21);
   CHECK_INT(os_fake_bytes(OS_PURGE), ==, 22 * SPAN_BYTES); /* whole ranges: page tables too */
-  for (unsigned i = 0; i < 20; i++) CHECK(is_zero(spans[i], PAGE << i % 10));
+  for (unsigned i = 0; i < 20; i++) CHECK(is_zero(spans[i], (size_t)PAGE << i % 10));
   CHECK(is_zero(warm, 3 * MB));
 }
 

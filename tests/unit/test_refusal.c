@@ -50,7 +50,7 @@ static void allocate_every_class(void) {
 }
 
 static void allocate_large_and_aligned(void) {
-  for (size_t size = MB + 1; size <= 6 * MB; size = size * 2) {
+  for (size_t size = MB + 1; size <= 3 * MB; size = size * 2) {
     begin();
     keep(scalloc_malloc(size), size);
   }
@@ -79,8 +79,8 @@ static void resize(size_t at, size_t size) {
 static void shrink_a_large_one(void) {
   size_t at = count;
   begin();
-  keep(scalloc_malloc(9 * MB), 9 * MB);
-  if (count > at) resize(at, 2 * MB);
+  keep(scalloc_malloc(7 * MB), 7 * MB);
+  if (count > at) resize(at, 3 * MB / 2);
 }
 
 static void use_heaps(void) {
@@ -98,7 +98,7 @@ static void use_heaps(void) {
 }
 
 static void allocate_large_zeroed(void) {
-  for (size_t size = MB + 1; size <= 7 * MB; size = size * 5 / 2) {
+  for (size_t size = MB + 1; size <= 3 * MB; size = size * 5 / 2) {
     begin();
     unsigned char *block = scalloc_calloc(1, size);
     if (block) CHECK(all_bytes(block, size, 0));

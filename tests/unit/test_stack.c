@@ -103,7 +103,7 @@ static void give_chain(uint32_t *mine, uint32_t *count, uint32_t n, int me) {
   for (uint32_t i = 0; i < n; i++) {
     uint32_t index = mine[*count - 1 - i];
     hold(index, me, 0);
-    if (i + 1 < n) *link_of(index) = mine[*count - 2 - i];
+    if (i + 1 < n) half_store_relaxed(link_of(index), mine[*count - 2 - i]);
   }
   stack_push_chain(&s, link_of, mine[*count - 1], mine[*count - n]);
   *count -= n;
@@ -122,7 +122,7 @@ static void push_and_pop(unsigned number) {
     }
     if (i % 1000 == 0)
       for (uint32_t at = stack_pop_all(&s), next; at != 0; at = next) {
-        next = *link_of(at);
+        next = half_load_relaxed(link_of(at));
         hold(mine[count++] = at, 0, me);
       }
   }
