@@ -53,18 +53,6 @@ void large_repair(span *s) {
   mark_tails(span_index(s), 1, s->run);
 }
 
-/* Charges what a block needs beyond what its run is charged with; makes room by a purge once. */
-static bool charge_to(span *s, size_t bytes) {
-  if (bytes <= s->charged) return true;
-  size_t more = bytes - s->charged;
-  if (!arena_charge(more)) {
-    purge_all();
-    if (!arena_charge(more)) return false;
-  }
-  s->charged = bytes;
-  return true;
-}
-
 /* `count` contiguous spans from the free runs, a fresh part of the arena, or the pool turned into runs. */
 static uint32_t take_run(uint32_t count, size_t bytes, bool growing) {
   uint32_t first = runs_take(count, bytes, growing);
@@ -127,7 +115,7 @@ span *large_take(size_t size, size_t alignment, bool headroom, bool *zeroed) {
   word_store_relaxed(&s->owner, 0);
   if (s->run_clean) s->charged = s->run_dirty = 0;
   *zeroed = s->run_clean;
-  if (!charge_to(s, whole_pages(size))) {
+  if (!purge_charge(s, whole_pages(size))) {
     span_set_state(s, SPAN_FREE);
     if (*zeroed)
       runs_give(first, s->run, true);
@@ -161,7 +149,7 @@ bool large_resize(span *s, size_t size) {
   uint32_t count = spans_for(bytes), have = s->run, first = span_index(s);
   if (count > have) {
     size_t charged = s->charged;
-    if (!charge_to(s, bytes)) return false;
+    if (!purge_charge(s, bytes)) return false;
     if (!runs_extend(first + have, count - have) && !arena_extend(first + have, count - have)) {
       arena_discharge(s->charged - charged);
       s->charged = charged;
@@ -170,7 +158,7 @@ bool large_resize(span *s, size_t size) {
     mark_tails(first, have, count);
     s->run = count;
   } else {
-    if (!charge_to(s, bytes)) return false;
+    if (!purge_charge(s, bytes)) return false;
     size_t idle = s->large_bytes > bytes ? s->large_bytes - bytes : 0;
     if (idle >= SPAN_BYTES / 2 && os_purge(span_start(s) + bytes, s->run_dirty - bytes)) s->run_dirty = bytes;
     if (idle > 0 && count < have / 2) cut(s, count);

@@ -72,7 +72,6 @@
 #define os_purge scalloc_private_os_purge
 #define os_reserve scalloc_private_os_reserve
 #define os_under_valgrind scalloc_private_os_under_valgrind
-#define os_unreserve scalloc_private_os_unreserve
 #define os_write_stderr scalloc_private_os_write_stderr
 #define os_yield scalloc_private_os_yield
 #define pool_count scalloc_private_pool_count
@@ -84,6 +83,7 @@
 #define pool_take_dirty scalloc_private_pool_take_dirty
 #define pool_take_stack scalloc_private_pool_take_stack
 #define purge_all scalloc_private_purge_all
+#define purge_charge scalloc_private_purge_charge
 #define purge_count scalloc_private_purge_count
 #define purge_keep_run scalloc_private_purge_keep_run
 #define purge_pool_into_runs scalloc_private_purge_pool_into_runs

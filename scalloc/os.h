@@ -11,7 +11,6 @@
 
 /* Reserves address space without access or backing, near `hint` if that is free; NULL when refused. */
 void *os_reserve(void *hint, size_t bytes);
-void os_unreserve(void *start, size_t bytes);
 
 /* Makes part of a reservation readable and writable; the pages are zero until touched. */
 bool os_open(void *start, size_t bytes);

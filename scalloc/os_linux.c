@@ -21,8 +21,6 @@ void *os_reserve(void *hint, size_t bytes) {
   return p == MAP_FAILED ? NULL : p;
 }
 
-void os_unreserve(void *start, size_t bytes) { munmap(start, bytes); }
-
 bool os_open(void *start, size_t bytes) { return mprotect(start, bytes, PROT_READ | PROT_WRITE) == 0; }
 
 bool os_purge(void *start, size_t bytes) {

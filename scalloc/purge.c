@@ -22,6 +22,17 @@ bool purge_run(uint32_t first, uint32_t count) {
   return true;
 }
 
+bool purge_charge(span *s, size_t bytes) {
+  if (bytes <= s->charged) return true;
+  size_t more = bytes - s->charged;
+  if (!arena_charge(more)) {
+    purge_all();
+    if (!arena_charge(more)) return false;
+  }
+  s->charged = bytes;
+  return true;
+}
+
 static void purged(span *s) {
   s->dirty = 0;
   arena_discharge(s->charged);

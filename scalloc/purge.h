@@ -18,6 +18,9 @@ size_t purge_all(void);
 /* Takes the pages of a run or span that nobody uses. False: the OS refused, the pages are as they were. */
 bool purge_run(uint32_t first, uint32_t count);
 
+/* Charges a span, or the run that it begins, up to `bytes`, making room by a purge once. False: over the limit, as before. */
+bool purge_charge(span *s, size_t bytes);
+
 /* Gives back a run of dirty spans that is in the caller's hands, its first slot telling how much is dirty and charged: to the
    warm cache, or purged. */
 void purge_keep_run(uint32_t first, uint32_t count);

@@ -67,23 +67,12 @@ static span *adopt(heap *h, unsigned class_index) {
   return NULL;
 }
 
-/* Charges a span for its real size; a purge may make room once. */
-static bool charge_span(span *s, size_t bytes) {
-  if (bytes <= s->charged) return true;
-  if (!arena_charge(bytes - s->charged)) {
-    purge_all();
-    if (!arena_charge(bytes - s->charged)) return false;
-  }
-  s->charged = bytes;
-  return true;
-}
-
 /* Raises the end of the real span: twice as much, up to the whole virtual span. */
 static bool grow(span *s) {
   size_t limit = s->first + 2 * (size_t)(s->limit - s->first);
   if (s->limit == SPAN_BYTES) return false;
   if (limit > SPAN_BYTES) limit = SPAN_BYTES;
-  if (!charge_span(s, limit)) return false;
+  if (!purge_charge(s, limit)) return false;
   s->limit = (uint32_t)limit;
   return span_carve(s);
 }
@@ -108,7 +97,7 @@ static span *take_fresh(void) {
 /* Opens an empty span (or none: NULL) for a class. NULL too if the limit of the process forbids it. */
 static span *open_for(heap *h, span *s, unsigned class_index) {
   if (s == NULL) return NULL;
-  if (!charge_span(s, class_initial_limit(class_index, class_first_offset(class_index, span_index(s))))) {
+  if (!purge_charge(s, class_initial_limit(class_index, class_first_offset(class_index, span_index(s))))) {
     pool_put(s, h->id);
     return NULL;
   }
@@ -148,6 +137,7 @@ span *heap_refill(heap *h, unsigned class_index) {
   heap_install(h, class_index, next);
   if (hot) heap_leave(h, s);
   purge_tick();
-  if (!refill_from(next)) span_collect(next, 0);
-  return next;
+  bool ready = refill_from(next); /* a span that was reusable or empty has blocks */
+  assert_that(ready);
+  return ready ? next : NULL;
 }
