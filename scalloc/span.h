@@ -23,7 +23,7 @@
  * owner frees with plain stores, so two last frees, the owner's and a foreign one, could each miss the other. A span that is
  * not hot therefore becomes *shared* with its first foreign free (a bit in the owner word, set before anything else): from
  * then on the owner frees through the word too. What was in flight at that instant is settled by the owner, to whom the thread
- * that set the bit mails the span (heap.c).
+ * that set the bit mails the span (steps.c).
  */
 #ifndef SCALLOC_SPAN_H
 #define SCALLOC_SPAN_H
@@ -38,7 +38,7 @@ typedef enum {
   SPAN_REUSABLE, /* more than the threshold free: linked in its owner's set of the class */
   SPAN_FREE,     /* empty: in the pool, or in the hands of whoever just emptied or took it */
   SPAN_LARGE,    /* first of a run that is one large block */
-  SPAN_TAIL,     /* the other spans of such a run; `run_head` leads to the first */
+  SPAN_TAIL,     /* other spans of such a run, of a long one not all (large.c); `run_head` leads to the first */
   SPAN_RUN       /* first or last of a free run */
 } span_state;
 

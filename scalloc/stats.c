@@ -34,13 +34,12 @@ bool scalloc_find(const void *address, scalloc_block *out) {
   span *s = span_of(address);
   if (s == NULL) return false;
   span_state state = span_state_now(s);
-  if (state == SPAN_LARGE || state == SPAN_TAIL) {
+  if (state != SPAN_HOT && state != SPAN_FLOATING && state != SPAN_REUSABLE) { /* not every span of a long block has a mark */
     span *head = state == SPAN_LARGE ? s : large_head(s);
     if (head == NULL || (size_t)((const char *)address - span_start(head)) >= head->large_bytes) return false;
     *out = (scalloc_block){.start = span_start(head), .size = head->large_bytes, .live = true};
     return true;
   }
-  if (state != SPAN_HOT && state != SPAN_FLOATING && state != SPAN_REUSABLE) return false;
   size_t offset = (size_t)((const char *)address - span_start(s));
   if (offset < s->first) return false;
   uint32_t index = class_block_index(s->class_index, offset - s->first);

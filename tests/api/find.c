@@ -45,6 +45,17 @@ static void every_page_of_a_big_block_leads_to_it(void) {
   }
 }
 
+/* Only some spans of a very long block are marked in the table; every address in it leads to it all the same. */
+static void every_address_of_a_very_big_block_leads_to_it(void) {
+  size_t size = 20 * 1024 * MB + 5000;
+  unsigned char *block = scalloc_malloc(size);
+  CHECK(block != NULL);
+  for (size_t offset = 0; offset < size; offset += 2 * MB - 4099)
+    check_found(block + offset, block, scalloc_usable_size(block), NULL);
+  check_found(block + size - 1, block, scalloc_usable_size(block), NULL);
+  scalloc_free(block);
+}
+
 static void the_heap_is_told(void) {
   scalloc_heap *one = scalloc_heap_new(), *two = scalloc_heap_new();
   for (size_t size = 1; size <= MB; size *= 2) {
@@ -150,6 +161,7 @@ int main(void) {
   addresses_of_others_are_not_found(); /* also before the first allocation */
   every_offset_of_a_block_leads_to_it();
   every_page_of_a_big_block_leads_to_it();
+  every_address_of_a_very_big_block_leads_to_it();
   the_heap_is_told();
   aligned_blocks_are_found();
   live_follows_malloc_and_free();
