@@ -75,10 +75,10 @@ void heap_cool(heap *h) {
   }
 }
 
-/* Hands the reusable spans of a heap that has just lost its user to the orphans. */
+/* Hands the reusable spans of a heap that has just lost its user to the orphans. Nothing is put into its sets any more. */
 static void orphan_sets(heap *h) {
   for (unsigned c = 0; c < CLASSES; c++) {
-    for (;;) {
+    while (half_load_relaxed(&h->sets[c].head) != 0) {
       list_lock(h);
       span *s = h->sets[c].head ? span_at(h->sets[c].head) : NULL;
       word_t w = s ? word_load_acquire(&s->word) : 0;

@@ -64,22 +64,22 @@ void heap_notified(heap *h, span *s, void *block) {
 
 /*
  * The first foreign free of a span since it was last hot: its owner, whose plain frees of that instant the other side may not
- * have seen, looks at it again. An owner without a user has no such frees any more, so this thread settles at once.
+ * have seen, looks at it again. An owner without a user has no such frees any more, so this thread settles at once, under the
+ * lock: the exit of a thread may be handing its spans on.
  */
 static void mail(heap *user, span *s) {
+  span_step step = STEP_NONE;
+  word_t now = 0;
   heap *h = list_lock_owner(s);
   if (h == NULL) return;
-  bool deserted = h->kind == HEAP_ORPHANS || word_load_relaxed(&h->status) == HEAP_RETIRED;
-  if (!deserted && h->kind != HEAP_EXCLUSIVE && !(s->in_list >> LIST_MAIL & 1)) {
+  if (h->kind == HEAP_ORPHANS || word_load_relaxed(&h->status) == HEAP_RETIRED) {
+    step = span_settle(s, h, &now);
+  } else if (h->kind != HEAP_EXCLUSIVE && !(s->in_list >> LIST_MAIL & 1)) {
     list_append(h, s, LIST_MAIL);
     half_store_release(&h->mailed, 1);
   }
   list_unlock(h);
-  if (deserted) {
-    word_t now;
-    span_step step = span_settle(s, h, &now);
-    steps_follow(user, s, step, now);
-  }
+  steps_follow(user, s, step, now);
 }
 
 /* Frees by threads that have no heap, which are few; spread so that they do not meet on one line. */
