@@ -19,3 +19,17 @@ if(SCALLOC_SANITIZE)
   target_compile_options(scalloc_flags INTERFACE -fsanitize=${SCALLOC_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(scalloc_flags INTERFACE -fsanitize=${SCALLOC_SANITIZE})
 endif()
+
+# For clang-tidy (tests/tools/lint).
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+# Counts what the tests execute, lines and branches (tests/tools/coverage). Every program brings coverage_exit.c along.
+option(SCALLOC_COVERAGE "Build with gcov counters, without optimisation" OFF)
+if(SCALLOC_COVERAGE)
+  add_compile_options(-O0 -g --coverage -fprofile-update=atomic)
+  add_compile_definitions(SCALLOC_COVERAGE=1)
+  add_link_options(--coverage)
+  add_library(scalloc_coverage OBJECT ${PROJECT_SOURCE_DIR}/tests/tools/coverage_exit.c)
+  target_link_libraries(scalloc_coverage PRIVATE scalloc_flags)
+  link_libraries($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:scalloc_coverage>)
+endif()

@@ -16,7 +16,8 @@
 typedef struct {
   char *why;
   size_t size;
-  size_t in_pool, in_runs; /* spans */
+  size_t in_pool, in_runs;             /* spans */
+  size_t marked[LISTS], listed[LISTS]; /* spans that say they are in a list of their heap; those found there */
 } report;
 
 __attribute__((format(printf, 3, 4))) static bool fail(report *r, const span *s, const char *format, ...) {
@@ -30,11 +31,12 @@ __attribute__((format(printf, 3, 4))) static bool fail(report *r, const span *s,
 
 /* Carved blocks = used + owner's lists; the remote list is as long as its count and part of used. */
 static bool check_blocks(report *r, const span *s) {
+  if (s->first > s->bump || s->bump > s->limit || s->limit > SPAN_BYTES) return fail(r, s, "bounds out of order");
+  if (s->class_index >= CLASSES || s->block != class_size(s->class_index))
+    return fail(r, s, "block size %u of class %u", s->block, s->class_index);
   word_t w = word_load_acquire(&s->word);
   uint32_t carved = (s->bump - s->first) / s->block, used = half_load_relaxed(&s->used), count = word_count(w);
   uint32_t free = walk_list(s, s->free, carved), spare = walk_list(s, s->spare, carved);
-  if (s->first > s->bump || s->bump > s->limit || s->limit > SPAN_BYTES) return fail(r, s, "bounds out of order");
-  if (s->block != class_size(s->class_index)) return fail(r, s, "block size %u of class %u", s->block, s->class_index);
   if (free > carved || spare > carved) return fail(r, s, "broken free list");
   if (walk_list(s, walk_remote_list(s, w), count) != count && count != 0)
     return fail(r, s, "remote list is not %u long", count);
@@ -43,14 +45,21 @@ static bool check_blocks(report *r, const span *s) {
   return true;
 }
 
+static void count_marks(report *r, const span *s) {
+  for (unsigned which = 0; which < LISTS; which++) r->marked[which] += s->in_list >> which & 1;
+}
+
 static bool check_in_state(report *r, const span *s) {
   word_t w = word_load_acquire(&s->word), owner = word_load_acquire(&s->owner);
   const heap *h = owner_heap(owner);
   int64_t live = (int64_t)half_load_relaxed(&s->used) - word_count(w);
   bool in_set = s->in_list >> LIST_SET & 1, exclusive = h && h->kind == HEAP_EXCLUSIVE;
+  count_marks(r, s);
   if (h == NULL) return fail(r, s, "in use without an owner");
+  if (!(s->in_list >> LIST_ALL & 1)) return fail(r, s, "in use, but not in its heap's list");
   if (word_state(w) == SPAN_HOT) {
     if (h->hot[heap_hot_slot(s->class_index)] != s) return fail(r, s, "hot, but not its heap's hot span");
+    if (s->notify != NEVER) return fail(r, s, "hot, but a free would notify at %u", s->notify);
     return in_set ? fail(r, s, "hot and in a set") : true;
   }
   if (live == 0 && !exclusive) return fail(r, s, "empty, but not in the pool");
@@ -62,9 +71,22 @@ static bool check_in_state(report *r, const span *s) {
 }
 
 static bool check_large(report *r, const span *s) {
+  if (s->run > arena_high_water() - span_index(s)) return fail(r, s, "run longer than the table");
   if (s->run == 0 || s->large_bytes > (size_t)s->run << SPAN_SHIFT) return fail(r, s, "large block longer than its run");
+  count_marks(r, s);
   for (uint32_t i = 1; i < s->run; i++)
     if (large_head(span_at(span_index(s) + i)) != s) return fail(r, s, "tail %u leads elsewhere", i);
+  return true;
+}
+
+/* The first and the last slot of a free run agree. */
+static bool check_run(report *r, const span *s) {
+  uint32_t first = span_index(s);
+  if (s->run == 0 || s->run > arena_high_water() - first) return fail(r, s, "run longer than the table");
+  const span *last = span_at(first + s->run - 1);
+  if (s->run_head != first || span_state_now(last) != SPAN_RUN || last->run_head != first || last->run_clean != s->run_clean)
+    return fail(r, s, "free run without an end");
+  r->in_runs += s->run;
   return true;
 }
 
@@ -77,8 +99,7 @@ static bool check_span(report *r, const span *s) {
   case SPAN_LARGE:
     return check_large(r, s);
   case SPAN_RUN:
-    r->in_runs += walk_step(s);
-    return true;
+    return check_run(r, s);
   case SPAN_FREE:
     r->in_pool++;
     return true;
@@ -87,39 +108,67 @@ static bool check_span(report *r, const span *s) {
   }
 }
 
-/* Every heap's lists hold spans that name it as owner, and every entry of its hot table is a hot span of it. */
-static bool check_heap(report *r, heap *h) {
-  uint32_t limit = arena_high_water(), n = 0;
-  for (uint32_t i = h->all.head; i != 0; i = span_at(i)->link[LIST_ALL].next) {
-    if (owner_heap(word_load_acquire(&span_at(i)->owner)) != h) return fail(r, span_at(i), "in the list of heap %u", h->id);
-    if (++n > limit) return fail(r, span_at(i), "list of heap %u runs in a circle", h->id);
+/* A list is linked both ways from head to tail, through spans of the heap that say they are in it; so it has no circle. */
+static bool check_list(report *r, const heap *h, const span_list *list, unsigned which) {
+  uint32_t end = arena_high_water(), before = 0;
+  for (uint32_t i = list->head; i != 0; before = i, i = span_at(i)->link[which].next) {
+    const span *s = span_at(i);
+    if (i >= end) return fail(r, s, "in list %u of heap %u, but never handed out", which, h->id);
+    if (owner_heap(word_load_acquire(&s->owner)) != h) return fail(r, s, "in list %u of heap %u", which, h->id);
+    if (!(s->in_list >> which & 1) || s->link[which].prev != before)
+      return fail(r, s, "list %u of heap %u is broken", which, h->id);
+    r->listed[which]++;
   }
-  for (unsigned c = 0; c < CLASSES; c++) {
-    const span *s = h->hot[heap_hot_slot(c)];
-    if (h->kind != HEAP_ORPHANS && s != &heap_no_span && (span_state_now(s) != SPAN_HOT || s->class_index != c))
+  return list->tail == before ? true : fail(r, span_at(before), "list %u of heap %u ends early", which, h->id);
+}
+
+/* Sizes of one class find the same span, the heap's hot one of that class; or there is none. */
+static bool check_hot(report *r, const heap *h) {
+  for (unsigned i = 0; i < HEAP_HOTS; i++) {
+    unsigned c = i == 0            ? class_of_malloc(0)
+                 : i < HEAP_DIRECT ? class_of(8 * (size_t)i)
+                                   : i - HEAP_DIRECT + HEAP_DIRECT_CLASSES;
+    const span *s = h->hot[i], *of_class = h->hot[heap_hot_slot(c)];
+    if (s != of_class) return fail(r, s == &heap_no_span ? of_class : s, "hot for entry %u of heap %u alone", i, h->id);
+    if (s == &heap_no_span) continue;
+    if (span_state_now(s) != SPAN_HOT || owner_heap(word_load_acquire(&s->owner)) != h || s->class_index != c)
       return fail(r, s, "hot span of class %u in heap %u is another", c, h->id);
+  }
+  return true;
+}
+
+static bool check_heap(report *r, const heap *h) {
+  if (!check_list(r, h, &h->all, LIST_ALL) || !check_list(r, h, &h->mail, LIST_MAIL)) return false;
+  for (unsigned c = 0; c < CLASSES; c++) {
+    if (!check_list(r, h, &h->sets[c], LIST_SET)) return false;
     for (uint32_t i = h->sets[c].head; i != 0; i = span_at(i)->link[LIST_SET].next)
       if (span_state_now(span_at(i)) != SPAN_REUSABLE || span_at(i)->class_index != c)
         return fail(r, span_at(i), "in set %u of heap %u", c, h->id);
   }
+  return h->kind == HEAP_ORPHANS || check_hot(r, h);
+}
+
+/* What the spans said of themselves is what the pool, the runs and the lists hold. */
+static bool check_totals(report *r) {
+  const span *end = span_at(arena_high_water());
+  size_t dirty, pooled = pool_count(&dirty);
+  if (pooled != r->in_pool) return fail(r, end, "end of table: %zu spans in the pool, %zu are free", pooled, r->in_pool);
+  if (runs_spans() != r->in_runs)
+    return fail(r, end, "end of table: %zu spans in runs, %zu are counted", r->in_runs, runs_spans());
+  for (unsigned which = 0; which < LISTS; which++)
+    if (r->listed[which] != r->marked[which])
+      return fail(r, end, "end of table: %zu spans in lists %u, %zu are marked", r->listed[which], which, r->marked[which]);
   return true;
 }
 
 bool scalloc_check(char *why, size_t size) {
   report r = {.why = why, .size = size};
   uint32_t end = arena_high_water();
-  size_t dirty;
   if (end == 0) return true;
   heap_settle_all(thread_heap_or_null());
   for (uint32_t i = 1; i < end; i += walk_step(span_at(i)))
     if (!check_span(&r, span_at(i))) return false;
   for (uint32_t id = 1; id <= heap_count(); id++)
     if (heap_at(id)->status != HEAP_UNUSED && !check_heap(&r, heap_at(id))) return false;
-  if (!check_heap(&r, heap_orphans())) return false;
-  size_t pooled = pool_count(&dirty);
-  if (pooled != r.in_pool)
-    return fail(&r, span_at(end), "end of table: %zu spans in the pool, %zu are free", pooled, r.in_pool);
-  if (runs_spans() != r.in_runs)
-    return fail(&r, span_at(end), "end of table: %zu spans in runs, %zu are counted", r.in_runs, runs_spans());
-  return true;
+  return check_heap(&r, heap_orphans()) && check_totals(&r);
 }

@@ -31,7 +31,7 @@ always_inline unsigned class_of(size_t size) {
 
 /* Bytes of a block of a class. */
 always_inline size_t class_size(unsigned c) {
-  if (c < CLASSES_BY_8) return (c + 1) * 8;
+  if (c < CLASSES_BY_8) return ((size_t)c + 1) * 8;
   if (c < CLASSES_BY_8 + CLASSES_BY_16) return 64 + (c - CLASSES_BY_8 + 1) * 16;
   unsigned i = c - CLASSES_BY_8 - CLASSES_BY_16;
   return (size_t)(5 + i % 4) << (6 + i / 4);

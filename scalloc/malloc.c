@@ -93,10 +93,9 @@ static void *allocate_aligned(heap *h, size_t alignment, size_t size) {
   if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX) return no_memory();
   size_t rounded = size <= alignment ? alignment : (size + alignment - 1) & ~(alignment - 1);
   if (rounded > LARGE_MIN) return heap_allocate_large(h, size > LARGE_MIN ? size : LARGE_MIN + 1, alignment, false, &zeroed);
-  /* Blocks lie at multiples of the power of two in their size; four steps up there is a power of two itself. */
-  unsigned c = class_of(rounded);
-  while (class_size(c) % alignment != 0) c++;
-  return heap_allocate_class(h, c);
+  /* Blocks lie at multiples of the power of two in their size, and the class of a multiple of a power of two is one again. */
+  assert_that(class_size(class_of(rounded)) % alignment == 0);
+  return heap_allocate_class(h, class_of(rounded));
 }
 
 void *scalloc_aligned_alloc(size_t alignment, size_t size) {
@@ -211,8 +210,13 @@ void *scalloc_realloc(void *block, size_t size) {
     scalloc_free(block);
     return NULL;
   }
+  int saved = errno;
   heap *h = thread_use();
-  if (h == NULL) return size <= scalloc_usable_size(block) ? block : NULL; /* a shrink needs no heap */
+  if (h == NULL) {
+    if (size > scalloc_usable_size(block)) return NULL;
+    errno = saved; /* a shrink needs no heap */
+    return block;
+  }
   return done(h, heap_reallocate(h, block, size));
 }
 

@@ -14,8 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 void *os_reserve(void *hint, size_t bytes) {
   void *p = mmap(hint, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return p == MAP_FAILED ? NULL : p;
@@ -107,7 +105,7 @@ void os_write_stderr(const char *text, size_t length) {
   }
 }
 
-static char *append(char *to, char *end, const char *text) {
+static char *append(char *to, const char *end, const char *text) {
   while (*text && to < end) *to++ = *text++;
   return to;
 }

@@ -11,7 +11,11 @@
 #if defined(__GNUC__)
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#if defined(SCALLOC_COVERAGE)
+#define always_inline static inline /* one copy per object file, whose branches can be counted */
+#else
 #define always_inline static inline __attribute__((always_inline))
+#endif
 #define never_inline __attribute__((noinline, cold))
 #define internal __attribute__((visibility("hidden")))     /* variables: reached without the global offset table */
 #define private_api __attribute__((visibility("default"))) /* for the sibling libraries, under the private version node */

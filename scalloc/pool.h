@@ -24,11 +24,11 @@ span *pool_take(uint32_t hint, size_t bytes);
 /* The same without the clean ones. */
 span *pool_take_dirty(uint32_t hint, size_t bytes);
 
-/* Takes all spans of one stack: index of the first, linked by pool_next; 0 if it was empty. */
-uint32_t pool_take_stack(unsigned slot, unsigned stack_number);
+/* Takes all spans of stack `n`: index of the first, linked by pool_next; 0 if it was empty. */
+uint32_t pool_take_stack(unsigned slot, unsigned n);
 
 /* Puts a chain back where it came from. */
-void pool_put_chain(unsigned slot, unsigned stack_number, uint32_t first, uint32_t last);
+void pool_put_chain(unsigned slot, unsigned n, uint32_t first, uint32_t last);
 
 void pool_reset(void);                  /* forgets all spans: the caller puts them again */
 unsigned pool_stacks(void);             /* p */

@@ -150,7 +150,7 @@ void span_queue(span *s, void *block) {
   } while (!word_cas_full(&s->word, w, queued));
 }
 
-span_step span_settle(span *s, struct scalloc_heap *owner, word_t *now) {
+span_step span_settle(span *s, const struct scalloc_heap *owner, word_t *now) {
   for (;;) {
     /* The word before the owner: if the owner is right now, the word's generation belongs to its time. */
     word_t w = word_load_acquire(&s->word);

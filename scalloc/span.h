@@ -178,7 +178,7 @@ span_step span_free_public(span *s, void *block, word_t *now, bool *first);
 void span_queue(span *s, void *block);
 
 /* Makes a span that is not hot what its counts say, if `owner` still owns it; as after a free. */
-span_step span_settle(span *s, struct scalloc_heap *owner, word_t *now);
+span_step span_settle(span *s, const struct scalloc_heap *owner, word_t *now);
 
 /* In use -> FREE, when nobody holds a block of it any more: the end of a heap. False: another thread has just found it empty
    and is about to release it. */

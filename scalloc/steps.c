@@ -30,7 +30,7 @@ static void became_reusable(heap *user, span *s, word_t made) {
     list_change_owner(s, h, to);
     list_unlock(h);
     list_lock(to);
-    if (to == user) user->adoptions++;
+    if (user && to == user) user->adoptions++;
     if (same_life(s, made)) {
       list_append(to, s, LIST_ALL);
       list_append(to, s, LIST_SET);

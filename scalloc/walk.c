@@ -31,9 +31,9 @@ uint32_t walk_list(const span *s, const void *list, uint32_t most) {
 }
 
 static bool on_list(const span *s, const void *list, uint32_t index) {
-  uint32_t most = SPAN_BYTES / 8, at;
+  uint32_t most = SPAN_BYTES / 8;
   for (; list != NULL && most > 0; list = *(void *const *)list, most--) {
-    at = block_number(s, list);
+    uint32_t at = block_number(s, list);
     if (at == index) return true;
     if (at == UINT32_MAX) return false;
   }
