@@ -162,9 +162,10 @@ bool large_resize(span *s, size_t size) {
     size_t idle = s->large_bytes > bytes ? s->large_bytes - bytes : 0;
     if (idle >= SPAN_BYTES / 2 && os_purge(span_start(s) + bytes, s->run_dirty - bytes)) s->run_dirty = bytes;
     if (idle > 0 && count < have / 2) cut(s, count);
-    if (bytes < s->charged) {
-      arena_discharge(s->charged - bytes);
-      s->charged = bytes;
+    size_t kept = s->run_dirty > bytes ? s->run_dirty : bytes; /* pages that stay backed stay charged */
+    if (kept < s->charged) {
+      arena_discharge(s->charged - kept);
+      s->charged = kept;
     }
   }
   use_bytes(s, bytes);

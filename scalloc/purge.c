@@ -65,14 +65,17 @@ static size_t purge_chain(unsigned slot, unsigned n, uint32_t index, uint32_t no
 
 /* Spans that the OS keeps, or that are to stay as they are, go to the pool one by one. */
 static void scatter(uint32_t first, uint32_t count) {
-  size_t charged = span_at(first)->charged;
+  size_t dirty = span_at(first)->run_dirty, charged = span_at(first)->charged;
   for (uint32_t i = first; i < first + count; i++) {
-    span_at(i)->charged = charged < SPAN_BYTES ? charged : SPAN_BYTES;
-    charged -= span_at(i)->charged;
-    span_at(i)->dirty = SPAN_BYTES;
-    span_set_state(span_at(i), SPAN_FREE);
-    pool_put(span_at(i), i);
+    span *s = span_at(i);
+    s->dirty = (uint32_t)(dirty < SPAN_BYTES ? dirty : SPAN_BYTES);
+    s->charged = charged < s->dirty ? charged : s->dirty; /* a clean span of the pool is never purged, nor its charge */
+    dirty -= s->dirty;
+    charged -= s->charged;
+    span_set_state(s, SPAN_FREE);
+    pool_put(s, i);
   }
+  arena_discharge(charged);
 }
 
 void purge_keep_run(uint32_t first, uint32_t count) {

@@ -1,0 +1,58 @@
+# The fuzz target, driven by driver.c; with SCALLOC_FUZZ=ON (clang) also by libFuzzer, with the library instrumented.
+option(SCALLOC_FUZZ "Build fuzz_libfuzzer with libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+set(fuzz_dir ${PROJECT_SOURCE_DIR}/tests/fuzz)
+set(fuzz_sources ${fuzz_dir}/fuzz_ops.c ${fuzz_dir}/blocks.c ${fuzz_dir}/input.c ${fuzz_dir}/model.c ${fuzz_dir}/crew.c)
+
+add_executable(fuzz_driver ${fuzz_sources} ${fuzz_dir}/driver.c)
+target_link_libraries(fuzz_driver PRIVATE scalloc_flags)
+if(TARGET scalloc::lua_alloc)
+  target_compile_definitions(fuzz_driver PRIVATE HAVE_LUA_ALLOC=1)
+  target_link_libraries(fuzz_driver PRIVATE scalloc::lua_alloc ${test_lua})
+endif()
+target_link_libraries(fuzz_driver PRIVATE scalloc::scalloc Threads::Threads)
+set_target_properties(fuzz_driver PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+
+# fuzz_test(name environment timeout args ...)
+function(fuzz_test name environment timeout)
+  add_test(NAME fuzz.${name} COMMAND fuzz_driver --artifacts ${CMAKE_CURRENT_BINARY_DIR} ${ARGN} ${fuzz_dir}/corpus)
+  set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT ${timeout} ENVIRONMENT "${environment}")
+endfunction()
+
+scaled(fuzz_seconds 10)
+scaled(fuzz_variant_seconds 3)
+math(EXPR fuzz_seconds "${fuzz_seconds} + 1")
+math(EXPR fuzz_variant_seconds "${fuzz_variant_seconds} + 1")
+math(EXPR fuzz_timeout "${fuzz_seconds} + 120")
+
+fuzz_test(corpus "SCALLOC_STATS=0" 300)
+fuzz_test(random "SCALLOC_STATS=0" ${fuzz_timeout} --seconds ${fuzz_seconds})
+# The same under a limit, in the smallest arena, and with every empty span purged and every free block reused at once.
+foreach(variant "limit;SCALLOC_LIMIT_BYTES=16777216" "arena;SCALLOC_ARENA_BYTES=67108864"
+                "eager;SCALLOC_PURGE_DELAY_MS=0;SCALLOC_REUSE_THRESHOLD=0")
+  list(POP_FRONT variant name)
+  fuzz_test(corpus_${name} "${variant}" 300)
+  fuzz_test(random_${name} "${variant}" ${fuzz_timeout} --seconds ${fuzz_variant_seconds} --seed 2)
+endforeach()
+
+if(SCALLOC_FUZZ)
+  if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "SCALLOC_FUZZ needs clang: CC=clang cmake ...")
+  endif()
+  set(fuzz_sanitizers address,undefined)
+  file(GLOB fuzz_core CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/scalloc/*.c)
+  add_executable(fuzz_libfuzzer ${fuzz_sources} ${fuzz_core})
+  target_include_directories(fuzz_libfuzzer PRIVATE ${PROJECT_SOURCE_DIR}/scalloc/include ${PROJECT_SOURCE_DIR}/scalloc
+                                                    ${ATOMIC_OPS_INCLUDE_DIR})
+  target_link_libraries(fuzz_libfuzzer PRIVATE scalloc_flags Threads::Threads)
+  if(TARGET scalloc::lua_alloc)
+    target_sources(fuzz_libfuzzer PRIVATE ${PROJECT_SOURCE_DIR}/lua_alloc/lua_alloc.c ${PROJECT_SOURCE_DIR}/lua_alloc/lua_state.c)
+    target_include_directories(fuzz_libfuzzer PRIVATE ${PROJECT_SOURCE_DIR}/lua_alloc/include ${PROJECT_SOURCE_DIR}/lua_alloc)
+    target_include_directories(fuzz_libfuzzer SYSTEM PRIVATE ${LUA54_INCLUDE_DIRS})
+    target_compile_definitions(fuzz_libfuzzer PRIVATE HAVE_LUA_ALLOC=1)
+    target_link_libraries(fuzz_libfuzzer PRIVATE ${test_lua})
+  endif()
+  target_compile_options(fuzz_libfuzzer PRIVATE -fsanitize=fuzzer-no-link,${fuzz_sanitizers} -fno-sanitize-recover=all
+                                                -fno-omit-frame-pointer -g)
+  target_link_options(fuzz_libfuzzer PRIVATE -fsanitize=fuzzer,${fuzz_sanitizers})
+  set_target_properties(fuzz_libfuzzer PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+endif()
