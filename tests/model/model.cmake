@@ -83,6 +83,7 @@ function(control name program scenario)
   target_compile_definitions(control_objects_${name} PRIVATE SCALLOC_ASSERTS=1)
   target_compile_options(control_objects_${name} PRIVATE ${model_flags} ${model_step_flags})
   target_link_libraries(control_objects_${name} PRIVATE scalloc_flags)
+  target_compile_options(control_objects_${name} PRIVATE -w) # what a fault leaves unused
   model_program(control_${name} ${program} $<TARGET_OBJECTS:control_objects_${name}> ${others})
   model_test(control.${name} control_${name} --violation ${scenario})
 endfunction()
