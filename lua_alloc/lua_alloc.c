@@ -13,18 +13,20 @@
 #include "large.h"
 #include "lua_heap.h"
 
-/* The slot of a block, with the heap's own copies of where arena and table lie. */
+/* The slot of a block, by the heap's own copy of where the table lies. */
 always_inline span *slot_of(heap *h, const void *block) {
-  return (span *)(void *)(h->table + (((uintptr_t)block - h->arena_base) >> SPAN_SHIFT << SLOT_SHIFT));
+  return (span *)(h->slots + ((uintptr_t)block >> SPAN_SHIFT << SLOT_SHIFT));
 }
 
 /* More memory of the account is about to be given back: remember how much was in use. */
 always_inline void give_back(lua_account *account, size_t bytes) {
-  if (account->left < account->least) account->least = account->left;
-  account->left += (ptrdiff_t)bytes;
+  ptrdiff_t left = account->left;
+  if (likely(left < account->least))
+    account->least = left; /* seldom so: the hint keeps the store in line, behind a short jump */
+  account->left = left + (ptrdiff_t)bytes;
 }
 
-static never_inline void *new_slow(heap *h, size_t size) {
+static void *new_slow(heap *h, size_t size) {
   lua_account *account = lua_heap_account(h);
   bool zeroed;
   if (size > (size_t)account->left) {
@@ -34,21 +36,6 @@ static never_inline void *new_slow(heap *h, size_t size) {
   void *block = size > LARGE_MIN ? heap_allocate_large(h, size, 1, false, &zeroed) : heap_allocate_class(h, class_of(size));
   if (block) account->left -= (ptrdiff_t)size;
   return block;
-}
-
-always_inline void *new_block(heap *h, size_t size) {
-  lua_account *account = lua_heap_account(h);
-  if (likely(size <= DIRECT_MAX)) {
-    ptrdiff_t left = account->left - (ptrdiff_t)size;
-    if (likely(left >= 0)) {
-      void *block = fast_alloc(h, (size + 7) & ~(size_t)7);
-      if (likely(block != NULL)) {
-        account->left = left;
-        return block;
-      }
-    }
-  }
-  return new_slow(h, size);
 }
 
 /* Moves a block; a shrink that finds no memory stays where it is. The account is the caller's. */
@@ -77,23 +64,41 @@ static __attribute__((noinline)) void *resize(heap *h, void *block, size_t osize
   return moved;
 }
 
-static never_inline void *free_slow(heap *h, span *s, void *block) {
-  heap_notified(h, s, block);
-  return NULL;
-}
-
 /* On the calling thread's heap, where any thread may free. */
-static never_inline void *on_thread_heap(void *block, size_t nsize) {
+static void *on_thread_heap(void *block, size_t nsize) {
   if (block == NULL) return nsize ? scalloc_malloc(nsize) : NULL;
   return scalloc_realloc(block, nsize);
 }
 
+/*
+ * Whatever the fast paths leave, with the arguments of the call as they came and nothing done yet. One function for all of it,
+ * so that they can go on here by a jump: no register is set up for it, and none is saved on their way.
+ */
+static never_inline void *uncommon(void *ud, void *block, size_t osize, size_t nsize) {
+  heap *h = ud;
+  if (h == NULL) return on_thread_heap(block, nsize);
+  if (block == NULL) return new_slow(h, nsize);
+  give_back(lua_heap_account(h), osize);
+  heap_notified(h, slot_of(h, block), block);
+  return NULL;
+}
+
 void *scalloc_lua_alloc(void *ud, void *block, size_t osize, size_t nsize) {
   heap *h = ud;
-  if (unlikely(h == NULL)) return on_thread_heap(block, nsize);
-  if (block == NULL) return nsize == 0 ? NULL : new_block(h, nsize); /* osize is a type tag */
+  if (unlikely(h == NULL)) return uncommon(ud, block, osize, nsize);
+  lua_account *account = lua_heap_account(h);
+  if (block == NULL) { /* osize is a type tag */
+    if (nsize == 0) return NULL;
+    if (unlikely(nsize > DIRECT_MAX)) return uncommon(ud, block, osize, nsize);
+    ptrdiff_t left = account->left - (ptrdiff_t)nsize;
+    if (unlikely(left < 0)) return uncommon(ud, block, osize, nsize);
+    void *fresh = fast_alloc(h, (nsize + 7) & ~(size_t)7);
+    if (unlikely(fresh == NULL)) return uncommon(ud, block, osize, nsize);
+    account->left = left;
+    return fresh;
+  }
   if (nsize != 0) return resize(h, block, osize, nsize);
-  give_back(lua_heap_account(h), osize);
-  span *s = slot_of(h, block);
-  return likely(fast_free(s, block)) ? NULL : free_slow(h, s, block);
+  if (unlikely(!fast_free(slot_of(h, block), block))) return uncommon(ud, block, osize, nsize);
+  give_back(account, osize);
+  return NULL;
 }

@@ -128,10 +128,11 @@ bool arena_extend(uint32_t end, uint32_t count) {
 }
 
 void *arena_metadata(size_t bytes) {
-  size_t at = word_add_full(&heap_zone.used, bytes);
-  if (zone_open(&heap_zone, at + bytes, HEAP_ZONE_STEP)) return heap_zone.base + at;
-  word_cas_full(&heap_zone.used, at + bytes, at);
-  return NULL;
+  for (;;) {
+    word_t at = word_load_acquire(&heap_zone.used);
+    if (!zone_open(&heap_zone, at + bytes, HEAP_ZONE_STEP)) return NULL;
+    if (word_cas_full(&heap_zone.used, at, at + bytes)) return heap_zone.base + at;
+  }
 }
 
 bool arena_charge(size_t bytes) {

@@ -31,8 +31,7 @@ static void reset(heap *h, heap_kind kind) {
   h->all = h->mail = (span_list){0, 0};
   memset(h->sets, 0, sizeof h->sets);
   half_store_relaxed(&h->mailed, 0);
-  h->arena_base = arena.base;
-  h->table = arena.table;
+  h->slots = (uintptr_t)arena.table - (arena.base >> SPAN_SHIFT << SLOT_SHIFT);
   h->kind = kind;
 }
 

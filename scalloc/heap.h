@@ -35,9 +35,8 @@ typedef struct {
 
 struct scalloc_heap {
   /* ---- the user's ---- */
-  span *hot[HEAP_HOTS]; /* never NULL: without a span, the empty one */
-  uintptr_t arena_base; /* copies, so that a sibling library's fast path needs no symbol of this one */
-  char *table;
+  span *hot[HEAP_HOTS];  /* never NULL: without a span, the empty one */
+  uintptr_t slots;       /* where the slot of address 0 would lie, so that a sibling library needs no symbol of this one */
   uint64_t remote_frees; /* frees of others' blocks done by this heap's user */
   uint64_t adoptions;
   heap_kind kind; /* constant in use */
