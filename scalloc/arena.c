@@ -11,7 +11,9 @@
 #include "options.h"
 #include "os.h"
 
-arena_state arena;
+/* Before it is made the arena is where no address lies: whoever frees NULL or a foreign block just then may read a new `opened`
+   beside this old base, and must not take the block for his. */
+arena_state arena = {.base = (uintptr_t)1 << 63};
 
 typedef struct {
   char *base;
@@ -45,13 +47,13 @@ static bool reserve(size_t bytes) {
   return true;
 }
 
-/* The ladder: what was asked for or 32 TB, within half of what RLIMIT_AS leaves, halved until the OS agrees. */
+/* The ladder: what was asked for or 32 TB, at most half of what RLIMIT_AS leaves, halved until the OS agrees. */
 static bool reserve_some(void) {
   size_t most = options.arena_bytes ? options.arena_bytes : ARENA_BYTES_MAX, left = os_address_space_left();
   if (most > ARENA_BYTES_MAX) most = ARENA_BYTES_MAX;
   if (UNDER_TSAN && most > ARENA_BYTES_TSAN) most = ARENA_BYTES_TSAN;
   if (os_under_valgrind() && most > ARENA_BYTES_VALGRIND) most = ARENA_BYTES_VALGRIND;
-  while (left != SIZE_MAX && most > left / 2 && most > ARENA_BYTES_MIN) most /= 2;
+  if (most > left / 2) most = left / 2;
   if (most < ARENA_BYTES_MIN) most = ARENA_BYTES_MIN;
   for (size_t bytes = most & ~(SPAN_BYTES - 1);; bytes = bytes / 2 & ~(SPAN_BYTES - 1)) {
     if (bytes < ARENA_BYTES_MIN) return false;

@@ -38,16 +38,18 @@ static void take_list(span *s, word_t w) {
 }
 
 bool span_make_hot(span *s, struct scalloc_heap *owner, word_t seen) {
-  bool room = s->free == NULL || s->spare == NULL;
-  word_t w, hot;
+  word_t w;
   do {
     w = word_load_acquire(&s->word);
     if (word_state(w) != SPAN_REUSABLE || word_generation(w) != word_generation(seen)) return false;
-    hot = word_next(w, SPAN_HOT, room ? 0 : word_head(w), room ? 0 : word_count(w));
-  } while (!word_cas_full(&s->word, w, hot));
+  } while (!word_cas_full(&s->word, w, word_next(w, SPAN_HOT, word_head(w), word_count(w))));
   word_store_relaxed(&s->owner, (word_t)owner); /* no longer shared; visible before the next word of this span */
   s->notify = NEVER;
-  if (room) take_list(s, w);
+  /* Only now are the owner's lists this thread's to look at: until the CAS the span may have been another heap's. */
+  if (s->free != NULL && s->spare != NULL) return true;
+  do w = word_load_acquire(&s->word);
+  while (word_count(w) != 0 && !word_cas_full(&s->word, w, word_with_list(w, 0, 0)));
+  take_list(s, w);
   return true;
 }
 
