@@ -2,7 +2,7 @@
 #include "../test.h"
 #include <pthread.h>
 
-enum { ADDRESS_SPACE = 1 << 29 };
+enum { ADDRESS_SPACE = 1 << 28 };
 
 typedef struct node { /* blocks are listed through themselves: the test needs no memory of its own */
   struct node *next;
