@@ -21,9 +21,9 @@ typedef struct {
   volatile word_t opened, used;
 } zone;
 
-static zone table_zone, heap_zone;
-static volatile word_t ready;   /* 0 not begun, 1 being made, 2 made */
-static volatile word_t charged; /* bytes, while there is a limit */
+static zone table_zone, heap_zone, note_zone, live_zone; /* the last two are empty but in tracked builds */
+static volatile word_t ready;                            /* 0 not begun, 1 being made, 2 made */
+static volatile word_t charged;                          /* bytes, while there is a limit */
 
 enum { GUARD = 1 << 16, HEAP_ZONE_SHIFT = 9, HEAP_ZONE_MIN = 1 << 24, HEAP_ZONE_STEP = 1 << 20 };
 
@@ -33,13 +33,19 @@ static size_t round_up(size_t n, size_t to) { return (n + to - 1) & ~(to - 1); }
 static bool reserve(size_t bytes) {
   size_t table = round_up((bytes >> SPAN_SHIFT) << SLOT_SHIFT, GUARD);
   size_t heaps = bytes >> HEAP_ZONE_SHIFT > HEAP_ZONE_MIN ? bytes >> HEAP_ZONE_SHIFT : HEAP_ZONE_MIN;
-  size_t all = GUARD + table + GUARD + heaps + GUARD + SPAN_BYTES + bytes;
+  size_t notes = TRACKED ? round_up((bytes >> GRANULE_SHIFT) * sizeof *arena.notes, GUARD) : 0;
+  size_t live = TRACKED ? round_up(bytes >> GRANULE_SHIFT >> 3, GUARD) : 0, side = TRACKED ? notes + GUARD + live + GUARD : 0;
+  size_t all = GUARD + table + GUARD + heaps + GUARD + side + SPAN_BYTES + bytes;
   char *start = os_reserve(os_arena_hint(all), all);
   if (!start) return false;
   os_advise_reserved(start, all);
   table_zone = (zone){.base = start + GUARD, .bytes = table};
   heap_zone = (zone){.base = start + GUARD + table + GUARD, .bytes = heaps};
-  arena.base = round_up((uintptr_t)heap_zone.base + heaps + GUARD, SPAN_BYTES);
+  note_zone = (zone){.base = heap_zone.base + heaps + GUARD, .bytes = notes};
+  live_zone = (zone){.base = note_zone.base + notes + GUARD, .bytes = live};
+  arena.base = round_up((uintptr_t)heap_zone.base + heaps + GUARD + side, SPAN_BYTES);
+  arena.notes = (volatile unsigned *)(void *)note_zone.base;
+  arena.live = (volatile word_t *)(void *)live_zone.base;
   arena.table = table_zone.base;
   arena.heaps = heap_zone.base;
   arena.spans = (uint32_t)(bytes >> SPAN_SHIFT);
@@ -99,12 +105,19 @@ static bool zone_open(zone *z, size_t upto, size_t step) {
   return true;
 }
 
+/* What tracked builds keep about the spans below `end`. */
+static bool open_side(size_t end) {
+  size_t granules = end << SPAN_SHIFT >> GRANULE_SHIFT;
+  return zone_open(&note_zone, granules * sizeof *arena.notes, GUARD) && zone_open(&live_zone, granules >> 3, GUARD);
+}
+
 /* Opens slots and spans so that indices below `end` may be used, in steps of `step` spans. */
 static bool open_spans(uint32_t end, uint32_t step) {
   size_t now = word_load_acquire(&arena.opened), to = round_up(end, step);
   if (end <= now >> SPAN_SHIFT) return true;
   if (to > arena.spans) to = arena.spans;
   if (!zone_open(&table_zone, to << SLOT_SHIFT, GUARD)) return false;
+  if (TRACKED && !open_side(to)) return false;
   char *start = (char *)arena.base + now;
   if (!os_open(start, (to << SPAN_SHIFT) - now)) return false;
   os_advise_opened(start, (to << SPAN_SHIFT) - now);

@@ -3,7 +3,8 @@
  *
  *   [ guard | span table: a slot per span | guard | heap structures | guard | arena: virtual spans of 2 MB ]
  *
- * The three zones are reserved without access and opened from the left in steps, so the number of mappings stays constant.
+ * Tracked builds have two zones more in front of the arena: notes, 32 bits for each granule of 8 bytes (link.h), and the live
+ * map, one bit for each (live.h). The zones are reserved without access and opened from the left in steps, so the number of mappings stays constant.
  * Nothing is ever given back to the OS as address space; a slot or a heap structure, once opened, stays readable for the life
  * of the process. Index 0 is never handed out and means "none".
  */
@@ -14,12 +15,14 @@
 #include "config.h"
 
 typedef struct {
-  uintptr_t base;         /* address of span 0                              read-only after arena_init */
-  char *table;            /* address of slot 0                              read-only after arena_init */
-  volatile word_t opened; /* bytes of the arena that may be touched          grows, any thread */
-  volatile word_t next;   /* index of the first span never handed out       grows, any thread */
-  char *heaps;            /* address of heap structure 0                    read-only after arena_init */
-  uint32_t spans;         /* all there are                                  read-only after arena_init */
+  uintptr_t base;           /* address of span 0                              read-only after arena_init */
+  char *table;              /* address of slot 0                              read-only after arena_init */
+  volatile word_t opened;   /* bytes of the arena that may be touched          grows, any thread */
+  volatile word_t next;     /* index of the first span never handed out       grows, any thread */
+  char *heaps;              /* address of heap structure 0                    read-only after arena_init */
+  uint32_t spans;           /* all there are                                  read-only after arena_init */
+  volatile unsigned *notes; /* tracked builds: the note of granule 0         read-only after arena_init */
+  volatile word_t *live;    /* tracked builds: the live map                  read-only after arena_init */
 } arena_state;
 
 extern internal arena_state arena aligned_to(CACHE_LINE);

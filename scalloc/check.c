@@ -11,6 +11,7 @@
 #include "runs.h"
 #include "scalloc/scalloc.h"
 #include "thread.h"
+#include "track.h"
 #include "walk.h"
 
 typedef struct {
@@ -90,14 +91,21 @@ static bool check_run(report *r, const span *s) {
   return true;
 }
 
+/* Tracked builds: live blocks and free memory are as the program must have left them. */
+static bool check_tracked(report *r, const span *s) {
+  const void *where;
+  const char *what = track_fault(s, &where);
+  return what ? fail(r, s, "%p: %s", where, what) : true;
+}
+
 static bool check_span(report *r, const span *s) {
   switch (span_state_now(s)) {
   case SPAN_HOT:
   case SPAN_FLOATING:
   case SPAN_REUSABLE:
-    return check_blocks(r, s) && check_in_state(r, s);
+    return check_blocks(r, s) && check_in_state(r, s) && (!TRACKED || check_tracked(r, s));
   case SPAN_LARGE:
-    return check_large(r, s);
+    return check_large(r, s) && (!TRACKED || check_tracked(r, s));
   case SPAN_RUN:
     return check_run(r, s);
   case SPAN_FREE:

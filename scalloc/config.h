@@ -16,15 +16,26 @@ enum {
   OPEN_STEP_SPANS_SMALL = 32, /* ... 64 MB where the OS refuses that */
 };
 
+#define GRANULE ((size_t)1 << GRANULE_SHIFT)
 #define SPAN_BYTES ((size_t)1 << SPAN_SHIFT)
 #define SLOT_BYTES ((size_t)1 << SLOT_SHIFT)
 #define LARGE_MIN ((size_t)1 << 20)     /* blocks above this are runs of spans */
 #define GROWING_MIN ((size_t)1 << 17)   /* blocks that grow past this move to a run at once, where they can grow on */
 #define GROWING_ARENA ((size_t)1 << 36) /* ... in arenas of at least this size: it costs address space */
-#define ARENA_BYTES_MAX ((size_t)1 << 45)
+#define ARENA_BYTES_MAX ((size_t)1 << (TRACKED ? 42 : 45)) /* tracked builds have side zones of half as much */
 #define ARENA_BYTES_MIN ((size_t)1 << 26)
 #define ARENA_BYTES_TSAN ((size_t)1 << 38)
 #define ARENA_BYTES_VALGRIND ((size_t)1 << 36)
+
+/* Tracked builds only. */
+enum {
+  TRACK_TAIL = 8,              /* bytes behind every block, at least, that nobody may write */
+  GUARD_SAMPLE_DEFAULT = 1000, /* one in so many blocks ends at a closed page */
+  QUARANTINE_MAX = 256,        /* freed blocks that a heap holds back, at most ... */
+  QUARANTINE_DEFAULT = 64,     /* ... and unless told otherwise; */
+  QUARANTINE_BLOCK = 1 << 16,  /* none above this size, */
+  QUARANTINE_BYTES = 1 << 20,  /* and no more than this together */
+};
 
 #define REUSE_THRESHOLD_DEFAULT 25 /* percent of a span's blocks that must be free before it is reused; docs/decisions.md */
 #define PURGE_DELAY_MS_DEFAULT 500

@@ -12,7 +12,7 @@ always_inline void *fast_alloc(heap *h, size_t rounded) {
   span *s = *(span **)(void *)((char *)h->hot + rounded);
   void *block = s->free;
   if (unlikely(block == NULL)) return NULL;
-  s->free = *(void **)block;
+  s->free = block_next(block);
   half_increment_owned(&s->used);
   return block;
 }
@@ -21,7 +21,7 @@ _Static_assert(offsetof(heap, hot) == 0 && sizeof(span *) == 8, "a rounded size 
 /* The same for any span that has a block on its list. */
 always_inline void *fast_pop(span *s) {
   void *block = s->free;
-  s->free = *(void **)block;
+  s->free = block_next(block);
   half_increment_owned(&s->used);
   return block;
 }
@@ -33,7 +33,7 @@ always_inline void *fast_pop(span *s) {
 always_inline bool fast_free(span *s, void *block) {
   unsigned used = half_load_relaxed(&s->used) - 1;
   if (unlikely(used == s->notify)) return false;
-  *(void **)block = s->free;
+  block_set_next(block, s->free);
   s->free = block;
   half_store_release(&s->used, used); /* last: who sees the count sees the list; pairs with the loads in span.c */
   return true;

@@ -9,8 +9,11 @@
  */
 #include "fork.h"
 
+#include "guard.h"
 #include "large.h"
+#include "os.h"
 #include "pool.h"
+#include "purge.h"
 #include "runs.h"
 #include "walk.h"
 
@@ -25,8 +28,15 @@ static void recount(span *s) {
   half_store_relaxed(&s->used, carved - free - spare);
 }
 
+/* Tracked builds: another thread may have been closing, opening or clearing it. */
+static void reopen(span *s) {
+  os_open(span_start(s), SPAN_BYTES);
+  purge_run(span_index(s), 1);
+}
+
 /* A span in nobody's hands, perhaps taken out of some structure a moment ago. */
 static void repool(span *s, bool dirty) {
+  if (TRACKED) reopen(s);
   span_set_state(s, SPAN_FREE);
   word_store_relaxed(&s->owner, 0);
   s->in_list = 0;
@@ -65,6 +75,7 @@ void fork_child(heap *mine) {
   uint32_t end = arena_high_water();
   arena_after_fork();
   if (end == 0) return;
+  if (TRACKED) guard_after_fork();
   runs_reset();
   pool_reset();
   heap_reset_lists(heap_orphans());

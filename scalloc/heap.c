@@ -12,8 +12,10 @@
 #include "lists.h"
 #include "pool.h"
 #include "purge.h"
+#include "quarantine.h"
 #include "stack.h"
 #include "steps.h"
+#include "track.h"
 
 span heap_no_span;
 
@@ -95,6 +97,7 @@ static void orphan_sets(heap *h) {
 }
 
 void heap_retire(heap *h) {
+  if (TRACKED) quarantine_flush(h);
   heap_settle(h);
   for (unsigned c = 0; c < CLASSES; c++) {
     span *s = h->hot[heap_hot_slot(c)];
@@ -122,6 +125,7 @@ static void end_span(heap *h, span *s) {
   for (unsigned which = 0; which < LISTS; which++) list_remove(h, s, which);
   word_store_relaxed(&s->owner, 0);
   list_unlock(h);
+  if (TRACKED) track_ended(s);
   if (large)
     large_release(s);
   else
@@ -130,6 +134,7 @@ static void end_span(heap *h, span *s) {
 }
 
 void heap_end(heap *h) {
+  if (TRACKED) quarantine_flush(h);
   list_lock(h);
   while (h->all.head != 0) end_span(h, span_at(h->all.head));
   list_unlock(h);

@@ -33,6 +33,13 @@ typedef struct {
   uint32_t tail;
 } span_list;
 
+/* Tracked builds: blocks that were freed and are held back for a while, oldest first (quarantine.c). */
+typedef struct {
+  void *blocks[QUARANTINE_MAX];
+  unsigned first, count;
+  size_t bytes;
+} quarantine;
+
 struct scalloc_heap {
   /* ---- the user's ---- */
   span *hot[HEAP_HOTS];  /* never NULL: without a span, the empty one */
@@ -49,6 +56,9 @@ struct scalloc_heap {
   span_list all, mail;
   span_list sets[CLASSES];
   volatile unsigned next; /* in the stacks of retired and unused heaps */
+#if TRACKED
+  quarantine held; /* the user's */
+#endif
 } aligned_to(CACHE_LINE);
 
 extern internal span heap_no_span; /* the empty span: its list is always empty */
@@ -101,6 +111,9 @@ void heap_unlink(heap *h, span *s);
 private_api void *heap_allocate(heap *h, size_t size);
 private_api void *heap_allocate_class(heap *h, unsigned class_index);
 private_api void *heap_allocate_large(heap *h, size_t size, size_t alignment, bool headroom, bool *zeroed);
+
+/* As scalloc_heap_aligned_alloc: checks its arguments. */
+void *heap_allocate_aligned(heap *h, size_t alignment, size_t size);
 
 /* A free of any block by the user of `h` (may be NULL): every check, every case. Keeps errno. */
 private_api void heap_free_any(heap *h, void *block);

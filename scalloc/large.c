@@ -109,6 +109,7 @@ span *large_take(size_t size, size_t alignment, bool headroom, bool *zeroed) {
   if (first == 0) return NULL;
   span *s = span_at(first);
   s->block = 0;
+  if (TRACKED) s->first = s->bump = 0;
   s->notify = 0;
   half_store_relaxed(&s->used, 1); /* a plain free of the block takes the slow path */
   s->in_list = 0;
@@ -137,6 +138,7 @@ void large_release(span *s) {
 static void cut(span *s, uint32_t keep) {
   uint32_t first = span_index(s), behind = s->run - keep;
   if (!purge_run(first + keep, behind)) return;
+  if (TRACKED) os_close(arena_span_start(first + keep), (size_t)behind << SPAN_SHIFT);
   s->run = keep;
   if (s->run_dirty > (size_t)keep << SPAN_SHIFT) s->run_dirty = (size_t)keep << SPAN_SHIFT;
   span_set_state(span_at(first + keep), SPAN_FREE);

@@ -5,10 +5,13 @@
 #include <string.h>
 
 #include "fast.h"
+#include "guard.h"
 #include "large.h"
 #include "purge.h"
+#include "quarantine.h"
 #include "scalloc/scalloc.h"
 #include "thread.h"
+#include "track.h"
 
 static void *no_memory(void) {
   errno = ENOMEM;
@@ -52,6 +55,7 @@ static never_inline void *malloc_slow(size_t size) {
 }
 
 void *scalloc_malloc(size_t size) {
+  if (TRACKED) return track_allocate(NULL, 16, size);
   if (likely(size <= DIRECT_MAX)) {
     void *block = fast_alloc(thread_heap, (size + 15) & ~(size_t)15);
     if (likely(block != NULL)) return block;
@@ -60,6 +64,7 @@ void *scalloc_malloc(size_t size) {
 }
 
 void *scalloc_heap_malloc(heap *h, size_t size) {
+  if (TRACKED) return track_allocate(h, 16, size);
   if (likely(size <= DIRECT_MAX)) {
     void *block = fast_alloc(h, (size + 15) & ~(size_t)15);
     if (likely(block != NULL)) return block;
@@ -71,6 +76,7 @@ static void *allocate_zeroed(heap *h, size_t count, size_t size) {
   size_t bytes;
   bool zeroed = false;
   if (__builtin_mul_overflow(count, size, &bytes)) return no_memory();
+  if (TRACKED) return track_allocate(h, 16, bytes); /* freed memory is zero */
   void *block = bytes > LARGE_MIN ? heap_allocate_large(h, bytes, 1, false, &zeroed) : scalloc_heap_malloc(h, bytes);
   if (block && !zeroed) memset(block, 0, bytes);
   return block;
@@ -83,12 +89,15 @@ void *scalloc_calloc(size_t count, size_t size) {
 
 void *scalloc_heap_calloc(heap *h, size_t count, size_t size) { return allocate_zeroed(h, count, size); }
 
-static void *allocate_aligned(heap *h, size_t alignment, size_t size) {
+static bool is_alignment(size_t alignment) {
+  if (alignment != 0 && (alignment & (alignment - 1)) == 0) return true;
+  errno = EINVAL;
+  return false;
+}
+
+void *heap_allocate_aligned(heap *h, size_t alignment, size_t size) {
   bool zeroed;
-  if (alignment == 0 || (alignment & (alignment - 1)) != 0) {
-    errno = EINVAL;
-    return NULL;
-  }
+  if (!is_alignment(alignment)) return NULL;
   if (alignment <= 16) return heap_allocate(h, size);
   if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX) return no_memory();
   size_t rounded = size <= alignment ? alignment : (size + alignment - 1) & ~(alignment - 1);
@@ -98,12 +107,21 @@ static void *allocate_aligned(heap *h, size_t alignment, size_t size) {
   return heap_allocate_class(h, class_of(rounded));
 }
 
-void *scalloc_aligned_alloc(size_t alignment, size_t size) {
-  heap *h = thread_use();
-  return h ? done(h, allocate_aligned(h, alignment, size)) : NULL;
+/* A smaller alignment than malloc's is malloc's. */
+static void *allocate_aligned_tracked(heap *h, size_t alignment, size_t size) {
+  return is_alignment(alignment) ? track_allocate(h, alignment < 16 ? 16 : alignment, size) : NULL;
 }
 
-void *scalloc_heap_aligned_alloc(heap *h, size_t alignment, size_t size) { return allocate_aligned(h, alignment, size); }
+void *scalloc_aligned_alloc(size_t alignment, size_t size) {
+  if (TRACKED) return allocate_aligned_tracked(NULL, alignment, size);
+  heap *h = thread_use();
+  return h ? done(h, heap_allocate_aligned(h, alignment, size)) : NULL;
+}
+
+void *scalloc_heap_aligned_alloc(heap *h, size_t alignment, size_t size) {
+  if (TRACKED) return allocate_aligned_tracked(h, alignment, size);
+  return heap_allocate_aligned(h, alignment, size);
+}
 
 /* ---- free ------------------------------------------------------------------------------------------------------------- */
 
@@ -149,6 +167,10 @@ void heap_free_any(heap *user, void *block) {
 static never_inline void free_slow(void *block) { heap_free_any(thread_heap_or_null(), block); }
 
 void scalloc_free(void *block) {
+  if (TRACKED) {
+    track_free(NULL, block, ANY_SIZE);
+    return;
+  }
   if (likely(span_has(block))) {
     span *s = span_of_inside(block);
     if (likely(word_load_relaxed(&s->owner) == (word_t)thread_heap) && likely(fast_free(s, block))) return;
@@ -157,11 +179,17 @@ void scalloc_free(void *block) {
 }
 
 void scalloc_free_sized(void *block, size_t size) {
-  (void)size;
-  scalloc_free(block);
+  if (TRACKED)
+    track_free(NULL, block, size);
+  else
+    scalloc_free(block);
 }
 
 void scalloc_heap_free(heap *h, void *block) {
+  if (TRACKED) {
+    track_free(h, block, ANY_SIZE);
+    return;
+  }
   if (likely(span_has(block))) {
     span *s = span_of_inside(block);
     if (likely(word_load_relaxed(&s->owner) == (word_t)h) && likely(fast_free(s, block))) return;
@@ -172,6 +200,7 @@ void scalloc_heap_free(heap *h, void *block) {
 /* ---- realloc ---------------------------------------------------------------------------------------------------------- */
 
 size_t scalloc_usable_size(const void *block) {
+  if (TRACKED) return track_usable_size(block);
   span *s = span_of(block);
   if (s == NULL) return 0;
   span_state state = span_state_now(s);
@@ -179,6 +208,7 @@ size_t scalloc_usable_size(const void *block) {
 }
 
 size_t scalloc_good_size(size_t size) {
+  if (TRACKED) return size > PTRDIFF_MAX - TRACK_TAIL ? 0 : size;
   if (size > PTRDIFF_MAX) return 0;
   return size > LARGE_MIN ? (size + PAGE - 1) & ~(size_t)(PAGE - 1) : class_size(class_of_malloc(size));
 }
@@ -210,6 +240,7 @@ void *scalloc_realloc(void *block, size_t size) {
     scalloc_free(block);
     return NULL;
   }
+  if (TRACKED) return track_resize(NULL, block, ANY_SIZE, size, 16);
   int saved = errno;
   heap *h = thread_use();
   if (h == NULL) {
@@ -226,6 +257,7 @@ void *scalloc_heap_realloc(heap *h, void *block, size_t size) {
     scalloc_heap_free(h, block);
     return NULL;
   }
+  if (TRACKED) return track_resize(h, block, ANY_SIZE, size, 16);
   return heap_reallocate(h, block, size);
 }
 
@@ -241,10 +273,12 @@ size_t scalloc_purge(void) {
   int saved = errno;
   heap *h = thread_heap_or_null();
   if (h) {
+    if (TRACKED) quarantine_flush(h);
     heap_settle(h);
     heap_cool(h);
   }
   heap_settle_all(h);
+  if (TRACKED) guard_flush();
   size_t bytes = purge_all();
   errno = saved;
   return bytes;

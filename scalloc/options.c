@@ -1,6 +1,6 @@
 /*
  * options.c - parses SCALLOC_* without stdio, locale or allocation. A value that cannot be read is reported in one line and
- * ignored. Written before the first allocation by one thread, read-only afterwards.
+ * ignored. Those of tracked builds are accepted by all, without effect in a plain one. Written before the first allocation by one thread, read-only afterwards.
  */
 #include "options.h"
 
@@ -14,9 +14,11 @@
 option_values options = {
     .reuse_threshold = REUSE_THRESHOLD_DEFAULT,
     .purge_delay_ms = PURGE_DELAY_MS_DEFAULT,
+    .quarantine = QUARANTINE_DEFAULT,
+    .guard_sample = GUARD_SAMPLE_DEFAULT,
 };
 
-enum { ARENA_BYTES, LIMIT_BYTES, REUSE_THRESHOLD, PURGE_DELAY_MS, STATS, OPTIONS };
+enum { ARENA_BYTES, LIMIT_BYTES, REUSE_THRESHOLD, PURGE_DELAY_MS, STATS, QUARANTINE, GUARD_SAMPLE, OPTIONS };
 
 static const struct {
   const char *name;
@@ -27,6 +29,8 @@ static const struct {
     {"SCALLOC_REUSE_THRESHOLD", 0, 100},
     {"SCALLOC_PURGE_DELAY_MS", -1, 1000000000},
     {"SCALLOC_STATS", 0, 1},
+    {"SCALLOC_QUARANTINE", 0, QUARANTINE_MAX},
+    {"SCALLOC_GUARD_SAMPLE", 0, 1000000000},
 };
 
 static bool given[OPTIONS]; /* by scalloc_option_set: the environment does not override it */
@@ -45,6 +49,12 @@ static void store(int option, long value) {
     break;
   case PURGE_DELAY_MS:
     options.purge_delay_ms = value;
+    break;
+  case GUARD_SAMPLE:
+    options.guard_sample = (unsigned)value;
+    break;
+  case QUARANTINE:
+    options.quarantine = (unsigned)value;
     break;
   default:
     options.stats = value != 0;

@@ -10,6 +10,8 @@ typedef struct {
   unsigned reuse_threshold; /* percent */
   long purge_delay_ms;      /* 0 = at once, -1 = never */
   bool stats;               /* JSON to stderr at exit */
+  unsigned quarantine;      /* tracked builds: freed blocks a heap holds back */
+  unsigned guard_sample;    /* tracked builds: one in so many blocks is guarded; 0 = none */
 } option_values;
 
 extern internal option_values options; /* read-only after options_freeze */

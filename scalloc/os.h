@@ -15,6 +15,9 @@ void *os_reserve(void *hint, size_t bytes);
 /* Makes part of a reservation readable and writable; the pages are zero until touched. */
 bool os_open(void *start, size_t bytes);
 
+/* Takes the access away again, keeping what the pages hold. */
+bool os_close(void *start, size_t bytes);
+
 /* Takes the backing of pages away; they read as zero when touched again. */
 bool os_purge(void *start, size_t bytes);
 
@@ -28,6 +31,15 @@ size_t os_address_space_left(void);
 
 /* An address for the arena to ask for, different from process to process. */
 void *os_arena_hint(size_t bytes);
+
+/*
+ * Has `report` called with the address whenever the program touches memory without access, unless the program has a handler for
+ * that itself. If it returns the program ends as it would have without. From the second call on nothing happens.
+ */
+void os_catch_faults(void (*report)(const void *address));
+
+/* A number that another process does not know; the same in a child after a fork. */
+uint64_t os_secret(void);
 
 bool os_under_valgrind(void);
 unsigned os_processors(void); /* that this process may run on */

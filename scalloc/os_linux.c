@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -14,12 +15,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "atomics.h"
+
 void *os_reserve(void *hint, size_t bytes) {
   void *p = mmap(hint, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return p == MAP_FAILED ? NULL : p;
 }
 
 bool os_open(void *start, size_t bytes) { return mprotect(start, bytes, PROT_READ | PROT_WRITE) == 0; }
+
+bool os_close(void *start, size_t bytes) {
+  int saved = errno; /* frees close */
+  bool closed = mprotect(start, bytes, PROT_NONE) == 0;
+  errno = saved;
+  return closed;
+}
 
 bool os_purge(void *start, size_t bytes) {
   int failed, saved = errno; /* frees purge, and keep errno */
@@ -64,6 +74,34 @@ void *os_arena_hint(size_t bytes) {
   uint64_t seed = 0;
   if (random) memcpy(&seed, random, sizeof seed);
   return (void *)(((uintptr_t)1 << 45) + ((seed & 0x7FFFFF) << 21));
+}
+
+static void (*fault_report)(const void *address);
+
+static void on_fault(int number, siginfo_t *info, void *context) {
+  (void)context;
+  if (info->si_code > 0) fault_report(info->si_addr); /* not one sent by a process */
+  signal(number, SIG_DFL);
+  if (info->si_code <= 0) raise(number); /* otherwise the access is tried again */
+}
+
+void os_catch_faults(void (*report)(const void *address)) {
+  struct sigaction now, ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+  static volatile word_t asked;
+  int saved = errno;
+  if (word_load_relaxed(&asked) != 0 || !word_cas_full(&asked, 0, 1)) return;
+  fault_report = report;
+  sigemptyset(&ours.sa_mask);
+  if (sigaction(SIGSEGV, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_DFL)
+    sigaction(SIGSEGV, &ours, NULL);
+  errno = saved;
+}
+
+uint64_t os_secret(void) {
+  const unsigned char *random = (const unsigned char *)getauxval(AT_RANDOM);
+  uint64_t secret = (uint64_t)getpid();
+  if (random) memcpy(&secret, random + sizeof secret, sizeof secret); /* the first half is in the arena's address */
+  return secret;
 }
 
 bool os_under_valgrind(void) {

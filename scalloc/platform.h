@@ -45,6 +45,33 @@
 #define UNDER_TSAN 0
 #endif
 
+/*
+ * Tracked builds (track.h): the checked one, and those for tools that watch memory, AddressSanitizer and Valgrind's memcheck.
+ * SCALLOC_PLAIN keeps a build plain under ASan.
+ */
+#if defined(SCALLOC_PLAIN)
+#define TRACK_ASAN 0
+#elif defined(__SANITIZE_ADDRESS__)
+#define TRACK_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TRACK_ASAN 1
+#endif
+#endif
+#ifndef TRACK_ASAN
+#define TRACK_ASAN 0
+#endif
+#if defined(SCALLOC_VALGRIND)
+#define TRACK_VALGRIND 1
+#else
+#define TRACK_VALGRIND 0
+#endif
+#if defined(SCALLOC_CHECKED) || TRACK_ASAN || TRACK_VALGRIND
+#define TRACKED 1
+#else
+#define TRACKED 0
+#endif
+
 /* The index of the highest set bit of x > 0. */
 always_inline unsigned log2_floor(uint64_t x) { return 63u - (unsigned)__builtin_clzll(x); }
 

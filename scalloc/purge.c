@@ -6,18 +6,29 @@
  */
 #include "purge.h"
 
+#include <string.h>
+
 #include "options.h"
 #include "os.h"
 #include "pool.h"
 #include "runs.h"
+#include "tools.h"
 
 static volatile word_t next_purge; /* ms, low 32 bits; bit 32 set once begun */
 static volatile word_t purges;
 
 size_t purge_count(void) { return word_load_acquire(&purges); }
 
+/* What tracked builds keep about spans that are empty. */
+static void purge_side(uint32_t first, uint32_t count) {
+  size_t granules = SPAN_BYTES >> GRANULE_SHIFT, at = first * granules, n = count * granules;
+  os_purge((void *)(uintptr_t)(arena.notes + at), n * sizeof *arena.notes);
+  os_purge((char *)(uintptr_t)arena.live + at / 8, n / 8);
+}
+
 bool purge_run(uint32_t first, uint32_t count) {
   if (!os_purge(arena_span_start(first), (size_t)count << SPAN_SHIFT)) return false;
+  if (TRACKED) purge_side(first, count);
   word_add_full(&purges, 1);
   return true;
 }
@@ -78,12 +89,25 @@ static void scatter(uint32_t first, uint32_t count) {
   arena_discharge(charged);
 }
 
+/*
+ * Tracked builds: nobody may touch a free run, whose bytes are zero when it is taken again. Closed before it is purged, so that
+ * a late write cannot come between. A refusal to close is harmless; without a purge the bytes are cleared.
+ */
+static bool shut_run(span *s, uint32_t count) {
+  char *start = span_start(s);
+  bool closed = os_close(start, (size_t)count << SPAN_SHIFT);
+  if (purge_run(span_index(s), count)) return true;
+  if (closed) os_open(start, (size_t)count << SPAN_SHIFT);
+  memset(start, 0, s->run_dirty);
+  return false;
+}
+
 void purge_keep_run(uint32_t first, uint32_t count) {
   span *s = span_at(first);
   s->dirty = span_at(first + count - 1)->dirty = SPAN_BYTES; /* whoever finds them free after a fork */
   span_set_state(s, SPAN_FREE);
-  if (runs_give(first, count, false)) return;
-  if (options.purge_delay_ms >= 0 && purge_run(first, count)) {
+  if (!TRACKED && runs_give(first, count, false)) return;
+  if (TRACKED ? shut_run(s, count) : options.purge_delay_ms >= 0 && purge_run(first, count)) {
     purged(s);
     runs_give(first, count, true);
   } else {
@@ -125,6 +149,7 @@ void purge_pool_into_runs(void) {
   span *s;
   purge_all();
   while ((s = pool_take(0, 1)) != NULL) {
+    tool_access(span_start(s), SPAN_BYTES); /* large blocks are not watched byte by byte */
     s->run_dirty = s->dirty;
     if (!runs_give(span_index(s), 1, s->dirty == 0)) {
       pool_put(s, 0); /* dirty, and the OS does not take its pages */

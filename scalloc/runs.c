@@ -120,6 +120,15 @@ static uint32_t taken(uint32_t first) {
   return first;
 }
 
+/* Free runs of tracked builds are inaccessible. False: the OS refused, the run is free as before. */
+static bool open_run(uint32_t first, uint32_t count) {
+  if (!TRACKED || first == 0 || !span_at(first)->run_clean || os_open(arena_span_start(first), (size_t)count << SPAN_SHIFT))
+    return true;
+  span_set_state(span_at(first), SPAN_FREE);
+  runs_give(first, count, true);
+  return false;
+}
+
 uint32_t runs_take(uint32_t count, size_t bytes, bool growing) {
   if (word_load_acquire(&free_spans) < count) return 0;
   lock_take(&lock);
@@ -127,7 +136,7 @@ uint32_t runs_take(uint32_t count, size_t bytes, bool growing) {
   if (first == 0) first = take_clean(count);
   first = taken(first);
   lock_give(&lock);
-  return first;
+  return open_run(first, span_at(first)->run) ? first : 0;
 }
 
 uint32_t runs_take_single(void) {
@@ -139,7 +148,7 @@ uint32_t runs_take_single(void) {
   if (first == 0) first = take_clean(1);
   first = taken(first);
   lock_give(&lock);
-  return first;
+  return open_run(first, 1) ? first : 0;
 }
 
 static bool give_dirty(uint32_t first, uint32_t count) {
@@ -181,7 +190,7 @@ bool runs_extend(uint32_t end, uint32_t count) {
     found = true;
   }
   lock_give(&lock);
-  return found;
+  return found && open_run(end, count);
 }
 
 uint32_t runs_take_dirty(uint32_t now, uint32_t age) {

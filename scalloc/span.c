@@ -7,6 +7,7 @@
 #include "span.h"
 
 #include "options.h"
+#include "tools.h"
 
 static uint32_t blocks_of(const span *s) { return (s->limit - s->first) / s->block; }
 
@@ -98,8 +99,10 @@ bool span_carve(span *s) {
   if (n == 0) return false;
   char *block = span_start(s) + s->bump;
   s->free = block;
-  for (uint32_t i = 1; i < n; i++, block += size) *(void **)(void *)block = block + size;
-  *(void **)(void *)block = NULL;
+  if (TRACKED) notes_clear(block, (size_t)n * size);
+  tool_unused(block, (size_t)n * size);
+  for (uint32_t i = 1; i < n; i++, block += size) block_set_next(block, block + size);
+  block_set_next(block, NULL);
   s->bump += n * size;
   if (s->bump > s->dirty) s->dirty = s->bump;
   return true;
@@ -108,7 +111,7 @@ bool span_carve(span *s) {
 /* `block` in front of the remote list of `w`: the list part of the next word. */
 static uint32_t link_block(span *s, void *block, word_t w) {
   char *start = span_start(s);
-  *(void **)block = word_count(w) ? start + ((size_t)word_head(w) << GRANULE_SHIFT) : NULL;
+  block_set_next(block, word_count(w) ? start + ((size_t)word_head(w) << GRANULE_SHIFT) : NULL);
   return (uint32_t)((size_t)((char *)block - start) >> GRANULE_SHIFT);
 }
 

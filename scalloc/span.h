@@ -30,6 +30,7 @@
 
 #include "arena.h"
 #include "classes.h"
+#include "link.h"
 
 typedef enum {
   SPAN_UNUSED,   /* never handed out by the arena: a zero slot */
@@ -52,7 +53,7 @@ enum { LIST_ALL, LIST_SET, LIST_MAIL, LISTS }; /* every span of a heap; reusable
 
 typedef struct span {
   /* ---- line 0: owner only ---- */
-  void *free;      /* blocks to hand out next, linked through their first word */
+  void *free;      /* blocks to hand out next, linked link.h */
   unsigned used;   /* carved blocks not on the owner's lists; any thread reads it while the span is not hot */
   unsigned notify; /* a plain free that brings `used` here takes the slow path; NEVER while hot */
   union {

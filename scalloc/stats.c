@@ -9,6 +9,7 @@
 #include "purge.h"
 #include "scalloc/scalloc.h"
 #include "thread.h"
+#include "track.h"
 #include "walk.h"
 
 size_t scalloc_stats_json(char *buffer, size_t size) {
@@ -36,8 +37,10 @@ bool scalloc_find(const void *address, scalloc_block *out) {
   span_state state = span_state_now(s);
   if (state != SPAN_HOT && state != SPAN_FLOATING && state != SPAN_REUSABLE) { /* not every span of a long block has a mark */
     span *head = state == SPAN_LARGE ? s : large_head(s);
-    if (head == NULL || (size_t)((const char *)address - span_start(head)) >= head->large_bytes) return false;
-    *out = (scalloc_block){.start = span_start(head), .size = head->large_bytes, .live = true};
+    size_t first = head && TRACKED ? head->first : 0, at = head ? (size_t)((const char *)address - span_start(head)) : 0;
+    if (head == NULL || at < first || at >= head->large_bytes) return false;
+    *out = (scalloc_block){.start = span_start(head) + first, .size = head->large_bytes - first, .live = true};
+    if (TRACKED) track_describe(out);
     return true;
   }
   size_t offset = (size_t)((const char *)address - span_start(s));
@@ -48,7 +51,10 @@ bool scalloc_find(const void *address, scalloc_block *out) {
   out->start = span_start(s) + s->first + (size_t)index * s->block;
   out->size = s->block;
   out->heap = owner && (owner->kind == HEAP_USER || owner->kind == HEAP_EXCLUSIVE) ? owner : NULL;
-  out->live = !walk_is_free(s, index);
+  if (TRACKED)
+    track_describe(out);
+  else
+    out->live = !walk_is_free(s, index);
   return true;
 }
 

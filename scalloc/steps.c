@@ -55,7 +55,7 @@ void heap_notified(heap *h, span *s, void *block) {
     return;
   }
   s->notify = word_count(w); /* the next mark: empty */
-  *(void **)block = s->free;
+  block_set_next(block, s->free);
   s->free = block;
   half_store_release(&s->used, half_load_relaxed(&s->used) - 1);
   span_step step = span_settle(s, h, &now);
@@ -101,7 +101,7 @@ void heap_free_elsewhere(heap *user, span *s, void *block) {
   word_t now;
   bool first;
   if (h == user && span_state_now(s) == SPAN_HOT) { /* shared in vain, just before it became hot again */
-    *(void **)block = s->free;
+    block_set_next(block, s->free);
     s->free = block;
     half_store_release(&s->used, half_load_relaxed(&s->used) - 1);
     return;

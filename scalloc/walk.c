@@ -4,6 +4,9 @@
  */
 #include "walk.h"
 
+#include "guard.h"
+#include "track.h"
+
 uint32_t walk_step(const span *s) {
   span_state state = span_state_now(s);
   uint32_t left = arena_high_water() - span_index(s);
@@ -25,14 +28,14 @@ static uint32_t block_number(const span *s, const void *block) {
 
 uint32_t walk_list(const span *s, const void *list, uint32_t most) {
   uint32_t n = 0;
-  for (; list != NULL; list = *(void *const *)list, n++)
+  for (; list != NULL; list = block_next(list), n++)
     if (n == most || block_number(s, list) == UINT32_MAX) return most + 1;
   return n;
 }
 
 static bool on_list(const span *s, const void *list, uint32_t index) {
   uint32_t most = SPAN_BYTES / 8;
-  for (; list != NULL && most > 0; list = *(void *const *)list, most--) {
+  for (; list != NULL && most > 0; list = block_next(list), most--) {
     uint32_t at = block_number(s, list);
     if (at == index) return true;
     if (at == UINT32_MAX) return false;
@@ -61,14 +64,14 @@ void walk_add(const span *s, walk_totals *t) {
     break;
   case SPAN_LARGE:
     t->large += s->run;
-    t->live += s->large_bytes;
+    t->live += TRACKED ? track_live_bytes(s) : s->large_bytes;
     t->committed += s->run_dirty;
     t->backed += (s->run_dirty + SPAN_BYTES - 1) >> SPAN_SHIFT;
     return;
   default:
     return;
   }
-  t->live += (size_t)live * s->block;
+  t->live += TRACKED ? track_live_bytes(s) : (size_t)live * s->block;
   t->committed += (s->dirty + (size_t)PAGE - 1) & ~(size_t)(PAGE - 1);
   t->backed += s->dirty != 0;
 }
@@ -88,7 +91,9 @@ walk_totals walk_all(void) {
     const span *s = span_at(i);
     span_state state = span_state_now(s);
     step = walk_step(s);
-    if (state == SPAN_FREE || state == SPAN_RUN || state == SPAN_UNUSED || state == SPAN_TAIL)
+    if (TRACKED && guard_is_held(s))
+      totals.pooled += step;
+    else if (state == SPAN_FREE || state == SPAN_RUN || state == SPAN_UNUSED || state == SPAN_TAIL)
       add_pooled(s, step, &totals);
     else
       walk_add(s, &totals);

@@ -27,6 +27,14 @@
 #define KB ((size_t)1024)
 #define MB ((size_t)1024 * 1024)
 #define SPAN_SHIFT 21 /* virtual spans are 2 MB */
+/*
+ * Tracked builds of the library keep at least TAIL bytes behind every block for themselves. Tests of the geometry of spans ask
+ * for so much less. Their side zones cost memory beside the blocks, and page tables that a purge does not free.
+ */
+#ifndef TEST_TRACKED
+#define TEST_TRACKED 0
+#endif
+enum { TAIL = TEST_TRACKED ? 8 : 0 };
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 /* ---- checks ---------------------------------------------------------------------------------------------------------- */

@@ -3,7 +3,8 @@
 #include <pthread.h>
 
 enum { MOST_BLOCKS = 400000 };
-static const size_t sizes[] = {16, 48, 64, 256, 1000, 6144, 32768, 100000, 262144};
+static const size_t sizes[] = {16 - TAIL,   48 - TAIL,    64 - TAIL,     256 - TAIL,   1000 - TAIL,
+                               6144 - TAIL, 32768 - TAIL, 100000 - TAIL, 262144 - TAIL};
 
 static uintptr_t span_of(const void *block) { return (uintptr_t)block >> SPAN_SHIFT; }
 
@@ -11,13 +12,16 @@ static void blocks_of_a_fresh_span_ascend(void) {
   for (size_t i = 0; i < LENGTH(sizes); i++) {
     scalloc_heap *heap = scalloc_heap_new();
     unsigned char *last = scalloc_heap_malloc(heap, sizes[i]);
-    size_t stride = scalloc_usable_size(last), in_order = 0, count = 3 * 2097152 / sizes[i], spans = 1;
+    size_t stride = 0, in_order = 1, count = 3 * 2097152 / (sizes[i] + TAIL), spans = 1;
     for (size_t k = 1; k < count; k++) {
       unsigned char *block = scalloc_heap_malloc(heap, sizes[i]);
-      in_order += block == last + stride;
+      if (k == 1) stride = (size_t)(block - last);
+      in_order += k > 1 && block == last + stride;
       spans += span_of(block) != span_of(last);
       last = block;
     }
+    CHECK_INT(stride, >=, sizes[i] + TAIL);
+    CHECK_INT(stride, <=, (sizes[i] + TAIL) * 5 / 4 + 15);
     CHECK_INT(in_order, >=, count - spans); /* all but the first of each span, and those where spans adjoin */
     CHECK_INT(spans, <=, 5);
     scalloc_heap_destroy(heap);
@@ -60,7 +64,7 @@ static bool is_span_of_ours(const void *block, const uintptr_t *spans, size_t co
 /* Two thirds of our blocks are freed by a thread that then allocates the same size: it gets none of our spans. */
 static void who_frees_does_not_get_the_memory(size_t size) {
   uintptr_t spans[64] = {0};
-  size_t count = 3 * 2097152 / size, span_count = 0;
+  size_t count = 3 * 2097152 / (size + TAIL), span_count = 0;
   for (size_t i = 0; i < count; i++) {
     CHECK(blocks[i] = scalloc_malloc(size));
     if (!is_span_of_ours(blocks[i], spans, span_count)) spans[span_count++] = span_of(blocks[i]);
@@ -80,21 +84,22 @@ static void who_frees_does_not_get_the_memory(size_t size) {
 }
 
 /* Is there memory for another block of the same size behind this one, in the same span? */
-static bool has_room_behind(const unsigned char *block, size_t usable) {
+static bool has_room_behind(const unsigned char *block, size_t stride) {
   scalloc_block found;
-  const unsigned char *next = block + usable;
-  return span_of(next) == span_of(block) && scalloc_find(next, &found) && found.start == next && found.size == usable;
+  const unsigned char *next = block + stride;
+  return span_of(next) == span_of(block) && scalloc_find(next, &found) && found.start == next && found.size == stride;
 }
 
 /* Fills a span to its last block; returns how many it holds, the blocks are the last of `blocks` before *end. */
 static size_t fill_hot_span(size_t size, size_t *end) {
-  size_t starts[3], spans = 0, at = 0, usable = scalloc_good_size(size);
+  size_t starts[3], spans = 0, at = 0, stride = 0;
   for (; spans < 3; at++) {
     CHECK(at < MOST_BLOCKS && (blocks[at] = scalloc_malloc(size)));
     if (at == 0 || span_of(blocks[at]) != span_of(blocks[at - 1])) starts[spans++] = at;
+    if (at == 1) stride = (size_t)((char *)blocks[1] - (char *)blocks[0]);
   }
   size_t typical = starts[2] - starts[1]; /* spans may differ by a few blocks */
-  while (at - starts[2] < typical - typical / 32 || has_room_behind(blocks[at - 1], usable)) {
+  while (at - starts[2] < typical - typical / 32 || has_room_behind(blocks[at - 1], stride)) {
     CHECK(blocks[at++] = scalloc_malloc(size));
     CHECK(span_of(blocks[at - 1]) == span_of(blocks[starts[2]]));
   }

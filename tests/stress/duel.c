@@ -12,7 +12,7 @@
 
 enum { BLOCKS = 120 };
 
-static const size_t sizes[] = {1048576, 700000}; /* two of them fill a span */
+static const size_t sizes[] = {1048576 - TAIL, 700000}; /* two of them fill a span */
 
 static void *blocks[BLOCKS];                  /* in the order of their addresses */
 static void *sides[2][BLOCKS], *rest[BLOCKS]; /* the two blocks of each duel; what lives on */

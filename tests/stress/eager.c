@@ -10,7 +10,8 @@
 
 enum { FULL = 4, MOST_BLOCKS = (FULL + 1) * 2097152 / 16 };
 
-static const size_t sizes[] = {16, 56, 64, 256, 1000, 6144, 32768, 100000, 262144, 524288, 1048576};
+static const size_t sizes[] = {16 - TAIL,    56 - TAIL,     64 - TAIL,     256 - TAIL,    1000 - TAIL,   6144 - TAIL,
+                               32768 - TAIL, 100000 - TAIL, 262144 - TAIL, 524288 - TAIL, 1048576 - TAIL};
 
 /* ---- a thread that owns spans and does what it is told, otherwise nothing --------------------------------------------- */
 

@@ -7,16 +7,19 @@ names.h platform.h scalloc/scalloc.h
 atomics.h config.h
 os.h os_linux.c
 options.h options.c lock.h stack.h
+canary.h tools.h canary.c
 classes.h classes.c
 arena.h arena.c
+link.h live.h
 span.h span.c
 runs.h runs.c pool.h pool.c
 purge.h purge.c
 large.h large.c
-heap.h lists.h lists.c steps.h steps.c refill.c heap.c
+fault.h fault.c
+heap.h track.h guard.h guard.c quarantine.h quarantine.c lists.h lists.c steps.h steps.c refill.c heap.c
 fast.h walk.h walk.c
 fork.h fork.c
-thread.h thread.c
+thread.h thread.c track.c
 malloc.c stats.c check.c
 '
 root=$1
@@ -58,7 +61,7 @@ for file in "$root"/scalloc/*.[ch]; do
   esac
   # Conditions other than include guards and the knobs that platform.h and the build define.
   sed -n 's/^[[:space:]]*#[[:space:]]*\(if\|ifdef\|ifndef\|elif\)[[:space:]]\(.*\)/\2/p' "$file" | sed \
-    -e 's/SCALLOC_[A-Z_]*_H\b//g; s/SCALLOC_ASSERTS//g; s/UNDER_TSAN//g; s/defined//g; s|/\*.*||; s/[^A-Za-z0-9_ ]//g' |
+    -e 's/SCALLOC_[A-Z_]*_H\b//g; s/SCALLOC_ASSERTS//g; s/UNDER_TSAN//g; s/TRACK_ASAN//g; s/TRACK_VALGRIND//g; s/TRACKED//g; s/defined//g; s|/\*.*||; s/[^A-Za-z0-9_ ]//g' |
     grep '[A-Za-z_]' | while read -r knob; do echo "scalloc/$name is compiled by $knob: a matter for platform.h or os_*.c"; done | grep . && status=1
 done
 

@@ -7,6 +7,7 @@ add_library(scalloc_unit OBJECT ${unit_core} ${unit_dir}/os_fake.c ${unit_dir}/u
 target_include_directories(scalloc_unit PUBLIC ${PROJECT_SOURCE_DIR}/scalloc/include ${PROJECT_SOURCE_DIR}/scalloc ${unit_dir}
                                                ${ATOMIC_OPS_INCLUDE_DIR})
 target_link_libraries(scalloc_unit PUBLIC scalloc_flags Threads::Threads)
+target_compile_definitions(scalloc_unit PUBLIC SCALLOC_PLAIN)
 if(NOT (SCALLOC_ASSERTS OR CMAKE_BUILD_TYPE STREQUAL "Debug"))
   target_compile_definitions(scalloc_unit PUBLIC SCALLOC_ASSERTS=1)
 endif()
