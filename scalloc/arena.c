@@ -162,3 +162,5 @@ bool arena_charge(size_t bytes) {
 void arena_discharge(size_t bytes) {
   if (options.limit_bytes != 0) word_add_full(&charged, (word_t)0 - bytes);
 }
+
+void arena_recharge(size_t bytes) { word_store_release(&charged, bytes); }

@@ -19,13 +19,18 @@
 
 static bool vanished(const heap *h, const heap *mine) { return h != mine && h->kind == HEAP_THREAD && h->status == HEAP_LIVE; }
 
-/* A thread that vanished between two stores may have left `used` one off its lists. */
+/*
+ * A thread that vanished between two stores may have left `used` one off its lists. It may have been linking blocks that were
+ * never carved before: they reach a page past `bump`, and `dirty` does not tell.
+ */
 static void recount(span *s) {
   uint32_t carved = (s->bump - s->first) / s->block;
   uint32_t free = walk_list(s, s->free, carved), spare = walk_list(s, s->spare, carved);
   if (free > carved) s->free = NULL, free = 0;
   if (spare > carved || free + spare > carved) s->spare = NULL, spare = 0;
   half_store_relaxed(&s->used, carved - free - spare);
+  uint32_t linked = s->bump + PAGE < s->limit ? s->bump + PAGE : s->limit;
+  if (span_state_now(s) == SPAN_HOT && s->dirty < linked) s->dirty = linked;
 }
 
 /* Tracked builds: another thread may have been closing, opening or clearing it. */
@@ -41,6 +46,7 @@ static void repool(span *s, bool dirty) {
   word_store_relaxed(&s->owner, 0);
   s->in_list = 0;
   if (dirty) s->dirty = SPAN_BYTES;
+  if (s->dirty == 0) s->charged = 0; /* it was being purged or charged; nobody discharges a clean span */
   pool_put(s, span_index(s));
 }
 
@@ -71,6 +77,26 @@ static void repair(span *s, heap *mine) {
   if (state == SPAN_HOT && (vanished(h, mine) || h->hot[heap_hot_slot(s->class_index)] != s)) heap_cool_span(h, s);
 }
 
+/*
+ * A heap that was being ended, or one that was changing a hot span, may still name spans that are no longer its hot ones, and
+ * may not have the same one in all the entries of a class.
+ */
+static void repair_hot(heap *h) {
+  for (unsigned c = 0; c < CLASSES; c++) {
+    span *s = h->hot[heap_hot_slot(c)];
+    bool its = s != &heap_no_span && span_state_now(s) == SPAN_HOT && s->class_index == c &&
+               owner_heap(word_load_relaxed(&s->owner)) == h;
+    heap_install(h, c, its ? s : &heap_no_span);
+  }
+}
+
+/* What the spans say they are charged with is the truth; the sum may have been a step ahead or behind. */
+static void recharge(uint32_t end) {
+  size_t charged = 0;
+  for (uint32_t i = 1; i < end; i += walk_step(span_at(i))) charged += span_at(i)->charged;
+  arena_recharge(charged);
+}
+
 void fork_child(heap *mine) {
   uint32_t end = arena_high_water();
   arena_after_fork();
@@ -79,7 +105,10 @@ void fork_child(heap *mine) {
   runs_reset();
   pool_reset();
   heap_reset_lists(heap_orphans());
-  for (uint32_t id = 1; id <= heap_count(); id++) heap_reset_lists(heap_at(id));
+  for (uint32_t id = 1; id <= heap_count(); id++) {
+    heap_reset_lists(heap_at(id));
+    if (heap_at(id)->status != HEAP_UNUSED) repair_hot(heap_at(id));
+  }
   for (uint32_t i = 1, step; i < end; i += step) {
     span *s = span_at(i);
     step = walk_step(s);
@@ -92,4 +121,5 @@ void fork_child(heap *mine) {
   for (uint32_t id = 1; id <= heap_count(); id++)
     if (vanished(heap_at(id), mine)) heap_retire(heap_at(id));
   heap_settle_all(mine);
+  recharge(end);
 }

@@ -12,6 +12,7 @@
 #define arena_extend scalloc_private_arena_extend
 #define arena_init scalloc_private_arena_init
 #define arena_metadata scalloc_private_arena_metadata
+#define arena_recharge scalloc_private_arena_recharge
 #define arena_take scalloc_private_arena_take
 #define canary_damage scalloc_private_canary_damage
 #define canary_not_zero scalloc_private_canary_not_zero

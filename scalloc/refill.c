@@ -107,14 +107,16 @@ static span *open_for(heap *h, span *s, unsigned class_index) {
   return s;
 }
 
-/* A span for the class from wherever there is one. */
+/* A span for the class from wherever there is one. Where the limit forbids the first that is found, it forbids the others. */
 static span *acquire(heap *h, unsigned class_index) {
-  span *s = open_for(h, pool_take(h->id, class_initial_limit(class_index, 0)), class_index);
-  if (!s) s = open_for(h, take_single_run(), class_index);
-  if (!s) s = open_for(h, take_fresh(), class_index);
-  if (s) return s;
-  purge_all(); /* warm runs become clean ones, which can be cut */
-  return open_for(h, take_single_run(), class_index);
+  span *s = pool_take(h->id, class_initial_limit(class_index, 0));
+  if (!s) s = take_single_run();
+  if (!s) s = take_fresh();
+  if (!s) {
+    purge_all(); /* warm runs become clean ones, which can be cut */
+    s = take_single_run();
+  }
+  return open_for(h, s, class_index);
 }
 
 span *heap_refill(heap *h, unsigned class_index) {

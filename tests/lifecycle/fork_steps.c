@@ -1,0 +1,402 @@
+/*
+ * fork_steps.c - forks while another thread stands between two instructions of the allocator, one after the other, through
+ * whole operations. Each child holds the heap to its invariants and takes over what the other thread left.
+ *
+ *   fork_steps [--stride N] [--offset N] [--scene N]     every Nth instruction; 1 = each
+ */
+#include "options.h"
+#include "thread.h"
+#include "walk.h"
+
+#include "stepper.h"
+
+#include <sys/mman.h>
+
+enum { ARENA = 192 << 20, LIMIT = 96 << 20, KEPT = 60, BIG = 200 << 10 };
+
+static long stride, offset;
+static void *kept[KEPT], *others[KEPT]; /* blocks of the main thread; of the thread that is stepped, or of an earlier one */
+static heap *its_heap;                  /* a heap of the program that the stepped thread uses */
+static bool at_limit;                   /* nothing can be allocated before something was freed */
+
+static void allocate(void **blocks, size_t from, size_t to, size_t size) {
+  for (size_t i = from; i < to; i++) {
+    CHECK(blocks[i] = scalloc_malloc(size));
+    fill(blocks[i], size);
+  }
+}
+
+/* The same by the thread that is stepped: nothing but the allocator should take many instructions. */
+static void take(void **blocks, size_t from, size_t to, size_t size) {
+  for (size_t i = from; i < to; i++) CHECK(blocks[i] = scalloc_malloc(size));
+}
+
+static void release(void **blocks, size_t from, size_t to) {
+  for (size_t i = from; i < to; i++) {
+    void *one = blocks[i];
+    blocks[i] = NULL; /* first: from here on no child has it */
+    atomic_signal_fence(memory_order_seq_cst);
+    scalloc_free(one);
+  }
+}
+
+/* ---- what a child does ----------------------------------------------------------------------------------------------- */
+
+/* What may still be charged, and what all spans say is charged: together the limit, to the byte. */
+static void check_charges(void) {
+  size_t left = 0, charged = 0;
+  for (size_t step = (size_t)1 << 40; step > 0; step /= 2)
+    if (arena_charge(step)) left += step;
+  arena_discharge(left);
+  for (uint32_t i = 1; i < arena_high_water(); i += walk_step(span_at(i))) charged += span_at(i)->charged;
+  CHECK_INT(left + charged, ==, options.limit_bytes);
+}
+
+/* The heaps of vanished threads wait for new ones, as after an exit; that of this thread does not. Returns how many wait. */
+static uint32_t check_retired(void) {
+  uint32_t waiting = 0;
+  for (uint32_t id = 1; id <= heap_count(); id++) {
+    const heap *h = heap_at(id);
+    if (h->kind != HEAP_THREAD || h->status == HEAP_UNUSED) continue;
+    CHECK((h->status == HEAP_LIVE) == (h == thread_heap_or_null()));
+    waiting += h->status == HEAP_RETIRED;
+  }
+  return waiting;
+}
+
+/* What scalloc_check settles by itself before it looks: no span is less than what its counts say. */
+static void check_settled(void) {
+  for (uint32_t i = 1; i < arena_high_water(); i += walk_step(span_at(i))) {
+    const span *s = span_at(i);
+    const heap *h = owner_heap(s->owner);
+    span_state state = span_state_now(s);
+    if ((state != SPAN_FLOATING && state != SPAN_REUSABLE) || h->kind == HEAP_EXCLUSIVE) continue;
+    uint32_t count = s->used - word_count(s->word);
+    CHECK_INT(count, >, 0);
+    CHECK(state == SPAN_REUSABLE || count >= s->reusable_below);
+  }
+}
+
+/* Pages of an empty span that are said to be clean are zero. Only resident ones are looked at: the others are. */
+static void check_clean(void) {
+  static unsigned char resident[SPAN_BYTES / PAGE];
+  for (uint32_t i = 1; i < arena_high_water(); i += walk_step(span_at(i))) {
+    const span *s = span_at(i);
+    if (span_state_now(s) != SPAN_FREE) continue;
+    CHECK(mincore(span_start(s), SPAN_BYTES, resident) == 0);
+    for (size_t page = (s->dirty + PAGE - 1) / PAGE; page < SPAN_BYTES / PAGE; page++)
+      CHECK(!(resident[page] & 1) || all_bytes(span_start(s) + page * PAGE, PAGE, 0));
+  }
+}
+
+enum { STEP = 8, MOST = 1024, SIZES = MOST / STEP, COPIES = 1 };
+
+/* Blocks of every size that has an entry of its own in the table of hot spans; all at once, so that none can be two. */
+static void fill_every_size(heap *h) {
+  void *blocks[SIZES][COPIES];
+  for (size_t i = 0; i < SIZES; i++)
+    for (size_t k = 0; k < COPIES; k++) {
+      size_t size = (i + 1) * STEP;
+      CHECK(blocks[i][k] = h ? scalloc_heap_malloc(h, size) : scalloc_malloc(size));
+      fill(blocks[i][k], size);
+    }
+  for (size_t i = 0; i < SIZES; i++)
+    for (size_t k = 0; k < COPIES; k++) {
+      CHECK(intact(blocks[i][k], (i + 1) * STEP));
+      if (h)
+        scalloc_heap_free(h, blocks[i][k]);
+      else
+        scalloc_free(blocks[i][k]);
+    }
+}
+
+static void *live_in_its_place(void *argument) {
+  fill_every_size(NULL);
+  void *big = scalloc_malloc(BIG);
+  CHECK(big != NULL);
+  fill(big, BIG);
+  fill_every_size(NULL);
+  CHECK(intact(big, BIG));
+  scalloc_free(big);
+  return argument;
+}
+
+static void check_and_release_kept(void) {
+  for (size_t i = 0; i < KEPT; i++) CHECK(kept[i] == NULL || intact(kept[i], BIG));
+  release(kept, 0, KEPT);
+}
+
+static void take_over(void *context) {
+  pthread_t thread;
+  (void)context;
+  check_settled();
+  check_clean();
+  check_heap();
+  check_charges();
+  uint32_t waiting = check_retired(), heaps = heap_count();
+  if (at_limit) {
+    check_and_release_kept();
+    scalloc_purge(); /* an empty span stays charged with the pages it has */
+  }
+  CHECK(pthread_create(&thread, NULL, live_in_its_place, NULL) == 0 && pthread_join(thread, NULL) == 0);
+  CHECK(waiting == 0 || heap_count() == heaps); /* the thread had one of those */
+  fill_every_size(NULL);
+  check_and_release_kept();
+  unsigned char *zeros = scalloc_calloc(5, MB / 4);
+  CHECK(zeros && all_bytes(zeros, 5 * MB / 4, 0));
+  scalloc_free(zeros);
+  if (its_heap) {
+    fill_every_size(its_heap);
+    if (its_heap->kind == HEAP_USER) scalloc_heap_destroy(its_heap);
+  }
+  scalloc_purge();
+  check_heap();
+  check_charges();
+}
+
+static pid_t running; /* the last child; the next one is made meanwhile */
+static long running_at;
+
+static void reap_running(void) {
+  char what[64];
+  snprintf(what, sizeof what, "fork at instruction %ld", running_at);
+  if (running) reap(running, what);
+  running = 0;
+}
+
+static void look(long instruction) {
+  pid_t next = fork_child_to(take_over, NULL);
+  reap_running();
+  running = next;
+  running_at = instruction;
+}
+
+/* ---- scenes: what the main thread prepares, what the other does before and while it is stepped ------------------------ */
+
+static void nothing(void) {}
+
+static void malloc_and_free(void) { scalloc_free(scalloc_malloc(100)); }
+
+static void carve_and_grow(void) {
+  for (size_t size = 8; size <= 5000; size = size * 3 + 8)
+    for (int i = 0; i < 3; i++) CHECK(scalloc_malloc(size) != NULL);
+  for (int i = 0; i < 10; i++) CHECK(scalloc_malloc(5000) != NULL);
+}
+
+static void fill_spans(void) { take(others, 0, 24, BIG); }
+static void free_spans(void) { release(others, 0, 24); }
+static void fill_and_free_spans(void) {
+  take(others, 0, 20, 900 << 10);
+  release(others, 0, 20);
+}
+static void keep_spans(void) { allocate(kept, 0, KEPT, BIG); }
+
+/* Blocks of the main thread's spans that are not hot, some spans to the last. */
+static void free_foreign(void) { release(kept, 0, 24); }
+
+static void *leave_others(void *argument) {
+  fill_spans();
+  return argument;
+}
+static void let_a_thread_leave_others(void) {
+  pthread_t thread;
+  CHECK(pthread_create(&thread, NULL, leave_others, NULL) == 0 && pthread_join(thread, NULL) == 0);
+}
+static void let_a_thread_leave_reusable_spans(void) {
+  let_a_thread_leave_others();
+  for (size_t i = 0; i < 24; i += 2) release(others, i, i + 1);
+}
+
+static void make_reusable(void) {
+  fill_spans();
+  for (size_t i = 0; i < 24; i += 2) release(others, i, i + 1);
+}
+static void allocate_again(void) {
+  for (size_t i = 0; i < 24; i += 2) take(others, i, i + 1, BIG);
+}
+
+static atomic_int stage;
+static void *free_half_of_others(void *argument) {
+  for (size_t i = 0; i < 24; i += 2) release(others, i, i + 1);
+  return argument;
+}
+static void fill_and_have_half_freed(void) { /* by a third thread: shared spans, mail, a remote list in the hot span */
+  pthread_t thread;
+  fill_spans();
+  CHECK(pthread_create(&thread, NULL, free_half_of_others, NULL) == 0 && pthread_join(thread, NULL) == 0);
+}
+static void free_other_half(void) {
+  for (size_t i = 1; i < 24; i += 2) release(others, i, i + 1);
+}
+
+/* No block moves: a copy would be a million instructions. */
+static void large_blocks(void) {
+  char *a = scalloc_malloc(3 * MB), *b = scalloc_malloc(5 * MB);
+  CHECK(a && b);
+  a[0] = a[2 * MB] = b[0] = b[2 * MB] = b[4 * MB] = 1;
+  scalloc_free(a);
+  CHECK(scalloc_realloc(b, 9 * MB) == b && scalloc_realloc(b, 3 * MB) == b);
+  CHECK(a = scalloc_aligned_alloc(8 * MB, 3 * MB));
+  scalloc_free(a);
+  scalloc_free(b);
+  CHECK(a = scalloc_malloc(2 * MB));
+  scalloc_free(a);
+}
+static void large_block_of_the_pool(void) {
+  void *a = scalloc_malloc(9 * MB);
+  CHECK(a != NULL);
+  scalloc_free(a);
+}
+
+static void use_its_heap(void) {
+  for (size_t size = 24; size <= 72; size += 16)
+    for (size_t i = 0; i < 4096 / size + 1; i++) CHECK(heap_allocate_class(its_heap, class_of(size)) != NULL);
+}
+static void make_user_heap(void) { CHECK(its_heap = heap_create(HEAP_USER)); }
+static void make_exclusive_heap(void) { CHECK(its_heap = heap_create(HEAP_EXCLUSIVE)); }
+static void fill_its_heap(void) {
+  for (int i = 0; i < 20; i++) CHECK(scalloc_heap_malloc(its_heap, BIG) && scalloc_heap_malloc(its_heap, 40));
+  CHECK(scalloc_heap_malloc(its_heap, 3 * MB) != NULL);
+}
+/* The hot spans of all sizes change: their entries in the table are rewritten one by one. */
+static void exhaust_hot_spans(void) {
+  for (size_t size = 8; size <= 1024; size += size / 2 + 8) {
+    heap *h = its_heap;
+    span *s = h->hot[heap_hot_slot(class_of(size))];
+    if (s == &heap_no_span) CHECK(heap_allocate_class(h, class_of(size)) && (s = h->hot[heap_hot_slot(class_of(size))]));
+    while (half_load_relaxed(&s->used) < (SPAN_BYTES - s->first) / s->block) CHECK(heap_allocate_class(h, class_of(size)));
+  }
+}
+static void allocate_past_exhausted(void) {
+  for (size_t size = 8; size <= 1024; size += size / 2 + 8) CHECK(heap_allocate_class(its_heap, class_of(size)) != NULL);
+}
+static void heap_life(void) {
+  heap *h = heap_create(HEAP_USER);
+  for (size_t size = 8; size <= 3 * MB; size *= 4) CHECK(scalloc_heap_malloc(h, size) != NULL);
+  scalloc_heap_destroy(h);
+}
+static void destroy_a_heap(void) {
+  heap *h = its_heap;
+  its_heap = NULL; /* nobody else may use it from here on */
+  heap_end(h);
+}
+
+static void fill_pool(void) {
+  fill_spans();
+  free_spans();
+  char *a = scalloc_malloc(3 * MB), *b = scalloc_malloc(3 * MB);
+  CHECK(a && b);
+  scalloc_free(a);
+  scalloc_free(b);
+}
+static void purge(void) { scalloc_purge(); }
+
+/* All of the arena is in single spans, so that a run has to be made of the pool's. */
+static void exhaust_arena(void) {
+  static void *all[1024];
+  size_t n = 0;
+  CHECK(scalloc_option_set("SCALLOC_LIMIT_BYTES", 2L * ARENA));
+  while (n < LENGTH(all) && (all[n] = scalloc_malloc(2 * MB - (64 << 10)))) n++;
+  CHECK(n > 20 && n < LENGTH(all));
+  for (size_t i = 0; i < n; i++) scalloc_free(all[i]);
+  for (size_t k = 0; k < 6; k++) kept[k] = scalloc_malloc(BIG), fill(kept[k], BIG);
+}
+static void fill_up(void) {
+  fill_spans();
+  while (scalloc_malloc(BIG)) continue;
+}
+static void use_what_is_left(void) {
+  CHECK(scalloc_malloc(BIG) == NULL && scalloc_malloc(3 * MB) == NULL);
+  free_spans();
+  for (int i = 0; i < 4; i++) CHECK(scalloc_malloc(BIG / 2) != NULL);
+  scalloc_free(scalloc_malloc(3 * MB)); /* there may be room */
+}
+static void keep_spans_to_free_first(void) {
+  keep_spans();
+  at_limit = true;
+}
+
+static const struct scene {
+  const char *name;
+  void (*prepare)(void), (*before)(void), (*act)(void);
+  bool exits; /* the exit of the thread is stepped too */
+} scenes[] = {
+    {"the first allocation of the process", nothing, nothing, malloc_and_free, false},
+    {"a thread's first allocation", malloc_and_free, nothing, malloc_and_free, false},
+    {"carving and growing", malloc_and_free, nothing, carve_and_grow, false},
+    {"filling spans", malloc_and_free, malloc_and_free, fill_spans, false},
+    {"filling and freeing spans", malloc_and_free, malloc_and_free, fill_and_free_spans, false},
+    {"frees of own blocks", malloc_and_free, fill_spans, free_spans, false},
+    {"frees of another's blocks", keep_spans, malloc_and_free, free_foreign, false},
+    {"frees of another's blocks by a thread without a heap", keep_spans, nothing, free_foreign, false},
+    {"frees of a gone thread's blocks", let_a_thread_leave_others, nothing, free_spans, false},
+    {"adoption", let_a_thread_leave_reusable_spans, nothing, allocate_again, false},
+    {"reuse", malloc_and_free, make_reusable, allocate_again, false},
+    {"mail, and the remote list", malloc_and_free, fill_and_have_half_freed, allocate_again, false},
+    {"own frees into shared spans", malloc_and_free, fill_and_have_half_freed, free_other_half, false},
+    {"large blocks", malloc_and_free, malloc_and_free, large_blocks, false},
+    {"a user heap", make_user_heap, nothing, use_its_heap, false},
+    {"an exclusive heap", make_exclusive_heap, nothing, use_its_heap, false},
+    {"new hot spans of a user heap", make_user_heap, exhaust_hot_spans, allocate_past_exhausted, false},
+    {"a heap's life", malloc_and_free, malloc_and_free, heap_life, false},
+    {"the end of a heap", make_user_heap, fill_its_heap, destroy_a_heap, false},
+    {"the end of an exclusive heap", make_exclusive_heap, fill_its_heap, destroy_a_heap, false},
+    {"purge", malloc_and_free, fill_pool, purge, false},
+    {"pool into runs", exhaust_arena, nothing, large_block_of_the_pool, false},
+    {"the limit", keep_spans_to_free_first, fill_up, use_what_is_left, false},
+    {"the exit of a thread", malloc_and_free, carve_and_grow, nothing, true},
+    {"the exit of a thread with reusable spans", malloc_and_free, make_reusable, nothing, true},
+    {"the exit of a thread with shared spans", malloc_and_free, fill_and_have_half_freed, nothing, true},
+};
+
+/* ---- the run --------------------------------------------------------------------------------------------------------- */
+
+static pthread_key_t after_scalloc; /* made later than the library's, so its destructor runs later */
+
+static void end_of_exit(void *value) {
+  (void)value;
+  stepper_end();
+}
+
+static void *play(void *argument) {
+  const struct scene *s = argument;
+  s->before();
+  CHECK(!s->exits || pthread_setspecific(after_scalloc, &stage) == 0);
+  stepper_on();
+  s->act();
+  if (!s->exits) stepper_end();
+  return NULL;
+}
+
+static void run_scene(void *context) {
+  const struct scene *s = context;
+  double start = now();
+  alarm(0);
+  CHECK(scalloc_option_set("SCALLOC_ARENA_BYTES", ARENA) && scalloc_option_set("SCALLOC_LIMIT_BYTES", LIMIT));
+  s->prepare();
+  long count = stepper_run(play, (void *)(uintptr_t)s, stride, offset, look);
+  reap_running();
+  CHECK_INT(count, >, 20);
+  scalloc_purge();
+  check_heap();
+  check_charges();
+  printf("%6ld instructions, %5.1f s  %s\n", count, now() - start, s->name);
+  fflush(stdout);
+}
+
+int main(int argc, char **argv) {
+  long only = option_number(argc, argv, "--scene", -1);
+  stride = option_number(argc, argv, "--stride", 23);
+  offset = option_number(argc, argv, "--offset", 0);
+  CHECK(stride > 0 && offset >= 0);
+  if (!CAN_STEP) return skip("needs the trap flag of x86-64, and no TSan");
+  CHECK(pthread_key_create(&after_scalloc, end_of_exit) == 0);
+  for (size_t i = 0; i < LENGTH(scenes); i++)
+    if (only < 0 || (size_t)only == i) {
+      int status;
+      pid_t pid = fork_child_to(run_scene, (void *)(uintptr_t)&scenes[i]);
+      CHECK(waitpid(pid, &status, 0) == pid);
+      if (status != 0) test_fail(__FILE__, __LINE__, "scene %zu, %s: status %#x", i, scenes[i].name, (unsigned)status);
+    }
+  return 0;
+}
