@@ -250,6 +250,8 @@ static void lifecycle(void) {
   if (UNDER_TSAN) skip_under_sanitizers(); /* it ends its own state of a thread before the last destructors run */
   for (long run = 0; run < runs; run++)
     for (size_t i = 0; i < LENGTH(programs); i++) {
+      if (UNDER_SANITIZER && strcmp(programs[i], "forked") == 0)
+        continue; /* ASan's own lock hangs where threads start during a fork */
       child c = run_self_ok(programs[i], NULL, 0);
       if (i == 0) CHECK(strcmp(c.err, "edges passed\n") == 0);
     }
