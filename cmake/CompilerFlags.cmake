@@ -13,6 +13,13 @@ if(SCALLOC_ASSERTS OR CMAKE_BUILD_TYPE STREQUAL "Debug")
   target_compile_definitions(scalloc_flags INTERFACE SCALLOC_ASSERTS=1)
 endif()
 
+# Tracked builds keep bytes behind every block: tests of geometry and memory know it.
+if(SCALLOC_TRACK STREQUAL "none")
+  target_compile_definitions(scalloc_flags INTERFACE SCALLOC_PLAIN=1)
+elseif(SCALLOC_SANITIZE MATCHES "address" OR SCALLOC_TRACK)
+  target_compile_definitions(scalloc_flags INTERFACE TEST_TRACKED=1)
+endif()
+
 # SCALLOC_SANITIZE=address, undefined, thread, or "address,undefined"
 set(SCALLOC_SANITIZE "" CACHE STRING "Sanitizers to build with")
 if(SCALLOC_SANITIZE)

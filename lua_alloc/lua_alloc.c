@@ -14,17 +14,43 @@
 #include "lua_heap.h"
 #include "track.h"
 
-/* The slot of a block, by the heap's own copy of where the table lies. */
-always_inline span *slot_of(heap *h, const void *block) {
-  return (span *)(h->slots + ((uintptr_t)block >> SPAN_SHIFT << SLOT_SHIFT));
-}
-
 /* More memory of the account is about to be given back: remember how much was in use. */
 always_inline void give_back(lua_account *account, size_t bytes) {
   ptrdiff_t left = account->left;
   if (likely(left < account->least))
     account->least = left; /* seldom so: the hint keeps the store in line, behind a short jump */
   account->left = left + (ptrdiff_t)bytes;
+}
+
+#if TRACKED
+/* The same account, and every block by way of track.h. */
+void *scalloc_lua_alloc(void *ud, void *block, size_t osize, size_t nsize) {
+  heap *h = ud;
+  lua_account *account = h ? lua_heap_account(h) : NULL;
+  size_t alignment = h && nsize % 16 != 0 ? 8 : 16;
+  void *result = NULL;
+  if (block == NULL) osize = 0;
+  if (account && nsize > osize && nsize - osize > (size_t)account->left) {
+    errno = ENOMEM;
+    return NULL;
+  }
+  if (nsize == 0)
+    track_free(h, block, osize);
+  else if (block == NULL)
+    result = track_allocate(h, alignment, nsize);
+  else
+    result = track_resize(h, block, osize, nsize, alignment);
+  if (account && (result != NULL || nsize == 0)) {
+    give_back(account, 0);
+    account->left += (ptrdiff_t)(osize - nsize);
+  }
+  return result;
+}
+
+#else
+/* The slot of a block, by the heap's own copy of where the table lies. */
+always_inline span *slot_of(heap *h, const void *block) {
+  return (span *)(h->slots + ((uintptr_t)block >> SPAN_SHIFT << SLOT_SHIFT));
 }
 
 static void *new_slow(heap *h, size_t size) {
@@ -84,32 +110,8 @@ static never_inline void *uncommon(void *ud, void *block, size_t osize, size_t n
   return NULL;
 }
 
-/* Tracked builds: the same account, and every block by way of track.h. */
-static void *alloc_tracked(heap *h, void *block, size_t osize, size_t nsize) {
-  lua_account *account = h ? lua_heap_account(h) : NULL;
-  size_t alignment = h && nsize % 16 != 0 ? 8 : 16;
-  void *result = NULL;
-  if (block == NULL) osize = 0;
-  if (account && nsize > osize && nsize - osize > (size_t)account->left) {
-    errno = ENOMEM;
-    return NULL;
-  }
-  if (nsize == 0)
-    track_free(h, block, osize);
-  else if (block == NULL)
-    result = track_allocate(h, alignment, nsize);
-  else
-    result = track_resize(h, block, osize, nsize, alignment);
-  if (account && (result != NULL || nsize == 0)) {
-    give_back(account, 0);
-    account->left += (ptrdiff_t)(osize - nsize);
-  }
-  return result;
-}
-
 void *scalloc_lua_alloc(void *ud, void *block, size_t osize, size_t nsize) {
   heap *h = ud;
-  if (TRACKED) return alloc_tracked(h, block, osize, nsize);
   if (unlikely(h == NULL)) return uncommon(ud, block, osize, nsize);
   lua_account *account = lua_heap_account(h);
   if (block == NULL) { /* osize is a type tag */
@@ -127,3 +129,4 @@ void *scalloc_lua_alloc(void *ud, void *block, size_t osize, size_t nsize) {
   give_back(account, osize);
   return NULL;
 }
+#endif

@@ -80,6 +80,13 @@ static bool check_large(report *r, const span *s) {
   return true;
 }
 
+/* Tracked builds: live blocks and free memory are as the program must have left them. */
+static bool check_tracked(report *r, const span *s) {
+  const void *where;
+  const char *what = track_fault(s, &where);
+  return what ? fail(r, s, "%p: %s", where, what) : true;
+}
+
 /* The first and the last slot of a free run agree. */
 static bool check_run(report *r, const span *s) {
   uint32_t first = span_index(s);
@@ -89,13 +96,6 @@ static bool check_run(report *r, const span *s) {
     return fail(r, s, "free run without an end");
   r->in_runs += s->run;
   return true;
-}
-
-/* Tracked builds: live blocks and free memory are as the program must have left them. */
-static bool check_tracked(report *r, const span *s) {
-  const void *where;
-  const char *what = track_fault(s, &where);
-  return what ? fail(r, s, "%p: %s", where, what) : true;
 }
 
 static bool check_span(report *r, const span *s) {

@@ -5,15 +5,16 @@
 #include "platform.h"
 
 enum {
-  SPAN_SHIFT = 21,            /* a virtual span is 2 MB */
-  SLOT_SHIFT = 7,             /* its slot in the span table: two cache lines */
-  GRANULE_SHIFT = 3,          /* offsets in the state word count 8-byte granules */
-  PAGE = 4096,                /* unit of colouring and of linking fresh blocks; the OS page may be larger */
-  REAL_SPAN_MIN = 1 << 16,    /* a real span starts with 64 KB and doubles as its class grows */
-  REAL_SPAN_MIN_BLOCKS = 32,  /* ... but with room for at least so many blocks */
-  POOL_STACKS = 64,           /* upper bound of p, the stacks of one pool slot: one summary word */
-  OPEN_STEP_SPANS = 512,      /* the arena is opened 1 GB at a time, ... */
-  OPEN_STEP_SPANS_SMALL = 32, /* ... 64 MB where the OS refuses that */
+  SPAN_SHIFT = 21,           /* a virtual span is 2 MB */
+  SLOT_SHIFT = 7,            /* its slot in the span table: two cache lines */
+  GRANULE_SHIFT = 3,         /* offsets in the state word count 8-byte granules */
+  PAGE = 4096,               /* unit of colouring and of linking fresh blocks; the OS page may be larger */
+  REAL_SPAN_MIN = 1 << 16,   /* a real span starts with 64 KB and doubles as its class grows */
+  REAL_SPAN_MIN_BLOCKS = 32, /* ... but with room for at least so many blocks */
+  POOL_STACKS = 64,          /* upper bound of p, the stacks of one pool slot: one summary word */
+  /* The arena is opened 1 GB at a time; for tools that look at all that is open, 32 MB; ... */
+  OPEN_STEP_SPANS = TRACK_ASAN || TRACK_VALGRIND ? 16 : 512,
+  OPEN_STEP_SPANS_SMALL = TRACK_ASAN || TRACK_VALGRIND ? 16 : 32, /* ... 64 MB where the OS refuses that */
 };
 
 #define GRANULE ((size_t)1 << GRANULE_SHIFT)

@@ -69,7 +69,8 @@ _Noreturn void fault_no_block(const void *address, block_use use) {
   span_state state = span_state_now(s);
   if ((uintptr_t)address % 8 != 0) os_panic("misaligned pointer", address, "blocks start at multiples of 8");
   if (state == SPAN_HOT || state == SPAN_FLOATING || state == SPAN_REUSABLE) in_small(s, address, use, false);
-  span *head = state == SPAN_LARGE ? s : large_head(s);
+  span *head = large_head(s);
+  if (state == SPAN_LARGE) head = s;
   const char *start = head ? span_start(head) + head->first : NULL;
   if (head && address != start) interior(address, start, head->large_bytes - head->first);
   if (head) freed(address, use, "");

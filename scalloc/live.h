@@ -28,7 +28,7 @@ always_inline bool live_take(const void *block) {
 }
 
 /* The first live block at or after `from` and before `end`, addresses of granules in one span; NULL if there is none. */
-always_inline char *live_next(char *from, char *end) {
+always_inline char *live_next(char *from, const char *end) {
   while (from < end) {
     word_t w = word_load_acquire(live_word(from)) >> (granule_of(from) % LIVE_BITS);
     if (w != 0) {

@@ -11,6 +11,7 @@
 #include "quarantine.h"
 #include "scalloc/scalloc.h"
 #include "thread.h"
+#include "tools.h"
 #include "track.h"
 
 static void *no_memory(void) {
@@ -72,11 +73,18 @@ void *scalloc_heap_malloc(heap *h, size_t size) {
   return heap_allocate(h, size);
 }
 
+/* Free memory is zero in tracked builds. */
+static void *allocate_zeroed_tracked(heap *h, size_t bytes) {
+  void *block = track_allocate(h, 16, bytes);
+  if (block) tool_zeroed(block, bytes);
+  return block;
+}
+
 static void *allocate_zeroed(heap *h, size_t count, size_t size) {
   size_t bytes;
   bool zeroed = false;
   if (__builtin_mul_overflow(count, size, &bytes)) return no_memory();
-  if (TRACKED) return track_allocate(h, 16, bytes); /* freed memory is zero */
+  if (TRACKED) return allocate_zeroed_tracked(h, bytes);
   void *block = bytes > LARGE_MIN ? heap_allocate_large(h, bytes, 1, false, &zeroed) : scalloc_heap_malloc(h, bytes);
   if (block && !zeroed) memset(block, 0, bytes);
   return block;

@@ -138,6 +138,7 @@
 #define thread_use scalloc_private_thread_use
 #define track_allocate scalloc_private_track_allocate
 #define track_describe scalloc_private_track_describe
+#define track_describe_large scalloc_private_track_describe_large
 #define track_ended scalloc_private_track_ended
 #define track_fault scalloc_private_track_fault
 #define track_free scalloc_private_track_free

@@ -98,7 +98,7 @@ static bool shut_run(span *s, uint32_t count) {
   bool closed = os_close(start, (size_t)count << SPAN_SHIFT);
   if (purge_run(span_index(s), count)) return true;
   if (closed) os_open(start, (size_t)count << SPAN_SHIFT);
-  memset(start, 0, s->run_dirty);
+  for (size_t at = 0; at < s->run_dirty; at += PAGE) memset(start + at, 0, PAGE);
   return false;
 }
 

@@ -37,11 +37,9 @@ bool scalloc_find(const void *address, scalloc_block *out) {
   span_state state = span_state_now(s);
   if (state != SPAN_HOT && state != SPAN_FLOATING && state != SPAN_REUSABLE) { /* not every span of a long block has a mark */
     span *head = state == SPAN_LARGE ? s : large_head(s);
-    size_t first = head && TRACKED ? head->first : 0, at = head ? (size_t)((const char *)address - span_start(head)) : 0;
-    if (head == NULL || at < first || at >= head->large_bytes) return false;
-    *out = (scalloc_block){.start = span_start(head) + first, .size = head->large_bytes - first, .live = true};
-    if (TRACKED) track_describe(out);
-    return true;
+    if (head == NULL || (size_t)((const char *)address - span_start(head)) >= head->large_bytes) return false;
+    *out = (scalloc_block){.start = span_start(head), .size = head->large_bytes, .live = true};
+    return TRACKED ? track_describe_large(head, address, out) : true;
   }
   size_t offset = (size_t)((const char *)address - span_start(s));
   if (offset < s->first) return false;

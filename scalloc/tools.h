@@ -25,6 +25,7 @@
 #define VALGRIND_MALLOCLIKE_BLOCK(start, bytes, redzone, zeroed) ((void)(zeroed))
 #define VALGRIND_FREELIKE_BLOCK(start, redzone) ((void)(start))
 #define VALGRIND_RESIZEINPLACE_BLOCK(start, old, new, redzone) ((void)(old), (void)(new))
+#define VALGRIND_MAKE_MEM_DEFINED(start, bytes) ((void)(start), (void)(bytes))
 #define VALGRIND_MAKE_MEM_NOACCESS(start, bytes) ((void)(start), (void)(bytes))
 #define VALGRIND_DISABLE_ERROR_REPORTING ((void)0)
 #define VALGRIND_ENABLE_ERROR_REPORTING ((void)0)
@@ -36,6 +37,9 @@ always_inline void tool_resume(void) { VALGRIND_ENABLE_ERROR_REPORTING; }
 
 /* The allocator is going to read and write this memory itself. */
 always_inline void tool_access(void *start, size_t bytes) { ASAN_UNPOISON_MEMORY_REGION(start, bytes); }
+
+/* The program knows that these bytes are zero. */
+always_inline void tool_zeroed(void *start, size_t bytes) { VALGRIND_MAKE_MEM_DEFINED(start, bytes); }
 
 /* Nobody else may touch it. */
 always_inline void tool_unused(void *start, size_t bytes) {

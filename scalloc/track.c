@@ -140,9 +140,7 @@ static void put_back(heap *user, view v) {
   clear(v);
   if (v.large && guard_is(v.s))
     guard_put(v.s);
-  else if (v.large)
-    heap_free_any(user, v.start);
-  else if (!quarantine_put(user, v.s, v.start))
+  else if (v.large || !quarantine_put(user, v.s, v.start))
     heap_free_any(user, v.start);
 }
 
@@ -170,6 +168,7 @@ void track_free(heap *user, void *block, size_t size) {
 
 void track_ended(span *s) {
   char *end, *at = blocks_of(s, &end);
+  tool_pause();
   for (; (at = live_next(at, end)) != NULL; at += GRANULE) {
     view v = view_of(s, at);
     live_take(at);
@@ -178,6 +177,7 @@ void track_ended(span *s) {
     clear(v);
   }
   if (guard_is(s)) guard_ended(s);
+  tool_resume();
 }
 
 /* ---- a new size ----------------------------------------------------------------------------------------------------------- */
@@ -257,6 +257,14 @@ void track_describe(scalloc_block *block) {
     block->heap = owner; /* a block of 1 MB has no class, with its tail */
 }
 
+bool track_describe_large(const span *s, const void *address, scalloc_block *block) {
+  block->start = span_start(s) + s->first;
+  block->size = s->large_bytes - s->first;
+  if ((const char *)address < (const char *)block->start) return false;
+  track_describe(block);
+  return true;
+}
+
 size_t track_live_bytes(const span *s) {
   size_t sum = 0;
   char *end, *at = blocks_of(s, &end);
@@ -264,7 +272,7 @@ size_t track_live_bytes(const span *s) {
   return sum;
 }
 
-const char *track_fault(const span *s, const void **where) {
+static const char *find_fault(const span *s, const void **where) {
   char *end, *start = blocks_of(s, &end);
   size_t step = capacity_of(s);
   uint32_t live = 0;
@@ -285,5 +293,12 @@ const char *track_fault(const span *s, const void **where) {
       return "free block that was written";
   }
   return NULL;
+}
+
+const char *track_fault(const span *s, const void **where) {
+  tool_pause();
+  const char *what = find_fault(s, where);
+  tool_resume();
+  return what;
 }
 #endif

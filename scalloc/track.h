@@ -39,6 +39,9 @@ size_t track_usable_size(const void *block);
 /* Completes what scalloc_find found out about a block: asked size, live. */
 void track_describe(scalloc_block *block);
 
+/* The same for a large block, which may begin somewhere in its first span. False: the address lies in front of it. */
+bool track_describe_large(const span *s, const void *address, scalloc_block *block);
+
 /* A span of an ended heap, which is in the caller's hands: its live blocks are taken back. */
 void track_ended(span *s);
 
@@ -61,6 +64,9 @@ always_inline void *track_resize(heap *h, void *block, size_t osize, size_t size
 }
 always_inline size_t track_usable_size(const void *block) { return (void)block, 0; }
 always_inline void track_describe(scalloc_block *block) { (void)block; }
+always_inline bool track_describe_large(const span *s, const void *address, const scalloc_block *block) {
+  return (void)s, (void)address, (void)block, true;
+}
 always_inline void track_ended(span *s) { (void)s; }
 always_inline size_t track_live_bytes(const span *s) { return (void)s, 0; }
 always_inline const char *track_fault(const span *s, const void **where) { return (void)s, (void)where, NULL; }

@@ -49,9 +49,14 @@ bool walk_is_free(const span *s, uint32_t index) {
          on_list(s, walk_remote_list(s, word_load_acquire(&s->word)), index);
 }
 
+static size_t live_bytes(const span *s, word_t w) {
+  if (TRACKED) return track_live_bytes(s);
+  uint32_t used = half_load_relaxed(&s->used);
+  return (size_t)(used > word_count(w) ? used - word_count(w) : 0) * s->block;
+}
+
 void walk_add(const span *s, walk_totals *t) {
   word_t w = word_load_acquire(&s->word);
-  uint32_t used = half_load_relaxed(&s->used), live = used > word_count(w) ? used - word_count(w) : 0;
   switch (word_state(w)) {
   case SPAN_HOT:
     t->hot++;
@@ -71,7 +76,7 @@ void walk_add(const span *s, walk_totals *t) {
   default:
     return;
   }
-  t->live += TRACKED ? track_live_bytes(s) : (size_t)live * s->block;
+  t->live += live_bytes(s, w);
   t->committed += (s->dirty + (size_t)PAGE - 1) & ~(size_t)(PAGE - 1);
   t->backed += s->dirty != 0;
 }

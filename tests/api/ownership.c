@@ -169,6 +169,7 @@ static void spans_of_the_dead_are_adopted(size_t size, bool it_frees) {
 }
 
 int main(void) {
+  without_quarantine();
   CHECK(scalloc_option_set("SCALLOC_REUSE_THRESHOLD", 50));
   scalloc_free(scalloc_malloc(1));
   for (int it_frees = 0; it_frees < 2; it_frees++) {

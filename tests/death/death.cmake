@@ -1,15 +1,14 @@
 # The checked build: every ordinary test against its libraries, and the faults that it must stop.
 
-# checked_test(name label source [LUA] [SERIAL] [EXACT] [TIMEOUT seconds] [PROGRAM target] [ARGS ...]): as scalloc_test,
-# with the checked libraries. EXACT: without quarantine and guarded blocks, for what is said about the very free that empties a
-# span.
+# checked_test(name label source [LUA] [SERIAL] [TIMEOUT seconds] [PROGRAM target] [ARGS ...]): as scalloc_test,
+# with the checked libraries.
 function(checked_test name source)
-  cmake_parse_arguments(TEST "LUA;SERIAL;EXACT" "TIMEOUT;PROGRAM" "ARGS" ${ARGN})
+  cmake_parse_arguments(TEST "LUA;SERIAL" "TIMEOUT;PROGRAM" "ARGS" ${ARGN})
   if(NOT TEST_PROGRAM)
     set(TEST_PROGRAM checked_${name})
   endif()
   if(NOT TEST_TIMEOUT)
-    set(TEST_TIMEOUT 120)
+    set(TEST_TIMEOUT 300)
   endif()
   if(NOT TARGET ${TEST_PROGRAM})
     add_executable(${TEST_PROGRAM} ${source})
@@ -28,9 +27,6 @@ function(checked_test name source)
   endif()
   add_test(NAME checked.${name} COMMAND ${TEST_PROGRAM} ${TEST_ARGS})
   set_tests_properties(checked.${name} PROPERTIES LABELS checked TIMEOUT ${TEST_TIMEOUT})
-  if(TEST_EXACT)
-    set_tests_properties(checked.${name} PROPERTIES ENVIRONMENT "SCALLOC_QUARANTINE=0;SCALLOC_GUARD_SAMPLE=0")
-  endif()
   if(TEST_SERIAL)
     set_tests_properties(checked.${name} PROPERTIES RUN_SERIAL TRUE)
   endif()
@@ -39,13 +35,11 @@ endfunction()
 set(tests_dir ${PROJECT_SOURCE_DIR}/tests)
 
 # ---- the ordinary tests
-foreach(subject basics realloc aligned find purge death lifecycle)
+foreach(subject basics realloc aligned find stats purge ownership death lifecycle)
   checked_test(${subject} ${tests_dir}/api/${subject}.c)
 endforeach()
-checked_test(ownership ${tests_dir}/api/ownership.c EXACT)
-checked_test(stats ${tests_dir}/api/stats.c EXACT)
 if(SCALLOC_TEST_SCALE GREATER_EQUAL 100) # half a minute and more each, whatever the scale
-  checked_test(options ${tests_dir}/api/options.c EXACT)
+  checked_test(options ${tests_dir}/api/options.c)
   checked_test(oom ${tests_dir}/api/oom.c)
   checked_test(reuse ${tests_dir}/stress/reuse.c)
 endif()
@@ -63,10 +57,11 @@ checked_test(producer_consumer ${tests_dir}/stress/producer_consumer.c ARGS --op
 scaled(cycles 3000)
 checked_test(churn ${tests_dir}/stress/churn.c ARGS --cycles ${cycles})
 scaled(rounds 30)
-checked_test(eager ${tests_dir}/stress/eager.c EXACT ARGS --rounds ${rounds})
+checked_test(eager ${tests_dir}/stress/eager.c ARGS --rounds ${rounds})
 scaled(rounds 20)
-checked_test(duel ${tests_dir}/stress/duel.c EXACT ARGS --rounds ${rounds})
+checked_test(duel ${tests_dir}/stress/duel.c ARGS --rounds ${rounds})
 
+if(NOT SCALLOC_SANITIZE AND NOT SCALLOC_TRACK) # otherwise the tool speaks first, and no build is plain
 # ---- the faults, in both builds: death.BUILD.SUBJECT, and the table in docs/faults.md that is made of them
 set(death_dir ${tests_dir}/death)
 foreach(build plain checked)
@@ -95,6 +90,8 @@ endforeach()
 add_test(NAME death.table COMMAND sh ${death_dir}/table.sh $<TARGET_FILE:death_checked> ${PROJECT_SOURCE_DIR}/docs/faults.md)
 set_tests_properties(death.table PROPERTIES LABELS death TIMEOUT 60)
 
+endif()
+
 find_program(BUSTED busted)
 if(TARGET scalloc-lua-checked AND BUSTED AND SCALLOC_TEST_SCALE GREATER_EQUAL 100)
   add_test(NAME checked.spec COMMAND scalloc-lua-checked ${BUSTED} --output=plainTerminal tests/spec
@@ -103,3 +100,5 @@ if(TARGET scalloc-lua-checked AND BUSTED AND SCALLOC_TEST_SCALE GREATER_EQUAL 10
                        ENVIRONMENT SCALLOC_LUA=$<TARGET_FILE:scalloc-lua-checked>)
   set_target_properties(scalloc-lua-checked PROPERTIES EXCLUDE_FROM_ALL FALSE)
 endif()
+
+include(${CMAKE_CURRENT_LIST_DIR}/tools.cmake)

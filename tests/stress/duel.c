@@ -103,6 +103,7 @@ static void run(long rounds) {
 }
 
 int main(int argc, char **argv) {
+  without_quarantine();
   char never[] = "SCALLOC_REUSE_THRESHOLD=50", first[] = "SCALLOC_REUSE_THRESHOLD=0", *settings[] = {never, first};
   if (argc == 2) return run(strtol(argv[1], NULL, 10)), 0;
   char rounds[32];

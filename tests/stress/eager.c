@@ -189,6 +189,7 @@ static void race(size_t size, long rounds) {
 }
 
 int main(int argc, char **argv) {
+  without_quarantine();
   long rounds = option_number(argc, argv, "--rounds", 300);
   CHECK(sem_init(&owner.told, 0, 0) == 0 && sem_init(&owner.did, 0, 0) == 0);
   scalloc_free(scalloc_malloc(1));
