@@ -64,16 +64,20 @@ static _Noreturn void in_small(const span *s, const char *address, block_use use
   freed(address, use, ended ? ", and so are all of its span" : "");
 }
 
+static _Noreturn void in_large(const span *head, const char *address, block_use use) {
+  const char *start = span_start(head) + head->first;
+  if (address != start) interior(address, start, head->large_bytes - head->first);
+  freed(address, use, "");
+}
+
 _Noreturn void fault_no_block(const void *address, block_use use) {
   span *s = span_of_inside(address);
   span_state state = span_state_now(s);
   if ((uintptr_t)address % 8 != 0) os_panic("misaligned pointer", address, "blocks start at multiples of 8");
   if (state == SPAN_HOT || state == SPAN_FLOATING || state == SPAN_REUSABLE) in_small(s, address, use, false);
-  span *head = large_head(s);
-  if (state == SPAN_LARGE) head = s;
-  const char *start = head ? span_start(head) + head->first : NULL;
-  if (head && address != start) interior(address, start, head->large_bytes - head->first);
-  if (head) freed(address, use, "");
+  if (state == SPAN_LARGE) in_large(s, address, use);
+  const span *head = large_head(s);
+  if (head) in_large(head, address, use);
   if (s->block == 0 && s->large_bytes != 0 && (const char *)address == span_start(s) + s->first)
     freed(address, use, ", and so is its memory");
   in_small(s, address, use, true);

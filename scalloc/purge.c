@@ -80,6 +80,7 @@ static void scatter(uint32_t first, uint32_t count) {
   for (uint32_t i = first; i < first + count; i++) {
     span *s = span_at(i);
     s->dirty = (uint32_t)(dirty < SPAN_BYTES ? dirty : SPAN_BYTES);
+    /* cppcheck-suppress knownConditionTrueFalse */
     s->charged = charged < s->dirty ? charged : s->dirty; /* a clean span of the pool is never purged, nor its charge */
     dirty -= s->dirty;
     charged -= s->charged;
@@ -98,7 +99,7 @@ static bool shut_run(span *s, uint32_t count) {
   bool closed = os_close(start, (size_t)count << SPAN_SHIFT);
   if (purge_run(span_index(s), count)) return true;
   if (closed) os_open(start, (size_t)count << SPAN_SHIFT);
-  for (size_t at = 0; at < s->run_dirty; at += PAGE) memset(start + at, 0, PAGE);
+  memset(start, 0, s->run_dirty);
   return false;
 }
 

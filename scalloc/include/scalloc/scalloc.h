@@ -9,7 +9,8 @@
  *   errors     out of memory, a size above PTRDIFF_MAX and every overflow give NULL and errno = ENOMEM; an alignment that is
  *              not a power of two gives NULL and errno = EINVAL. Nothing in this library aborts for lack of memory.
  *   errno      free, free_sized and heap_free leave errno as it was.
- *   corruption a pointer that is not a block of ours, given to a free, prints one line on stderr and aborts.
+ *   corruption a pointer that is not a block of ours, given to a free, prints one line on stderr and aborts; the checked
+ *              build stops many more faults (docs/faults.md).
  *   signals    no function may be called from a signal handler.
  *   fork       the child may use everything; other threads' heaps are orphaned and adopted.
  *
@@ -100,7 +101,7 @@ typedef struct scalloc_block {
 
 /*
  * Finds the block that holds `address`, which may point anywhere into it. False: not inside a span in use. start, size and
- * heap are O(1); live walks the span's free lists. The never-used tail of a span is found with live = false.
+ * heap are O(1); live walks the span's free lists (in the checked build it is O(1) too). The never-used tail of a span is found with live = false.
  */
 SCALLOC_API bool scalloc_find(const void *address, scalloc_block *out);
 
