@@ -70,7 +70,7 @@ target_link_options(property_pool_scaling PRIVATE -Wl,--wrap=scalloc_private_os_
                     -Wl,--wrap=scalloc_private_pool_take_dirty,--wrap=scalloc_private_pool_put)
 
 # Counted steps: both compilers call a function at each basic block.
-property_core(counted -fsanitize-coverage=trace-pc)
+property_core(counted -O2 -Wno-maybe-uninitialized -fsanitize-coverage=trace-pc)
 scaled(property_cycles 8000)
 property(23_thread_churn churn CORE counted ARGS churn --cycles ${property_cycles})
 scaled(property_spans 100000)
