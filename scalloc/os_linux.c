@@ -149,7 +149,7 @@ static char *append(char *to, const char *end, const char *text) {
 }
 
 _Noreturn void os_panic(const char *what, const void *address, const char *why) {
-  char line[256], digits[20];
+  char line[256] = {0}, digits[20];
   char *end = line + sizeof line - 1;
   char *p = append(append(append(line, end, "scalloc: "), end, what), end, " 0x");
   int n = 0;
@@ -165,7 +165,7 @@ _Noreturn void os_panic(const char *what, const void *address, const char *why) 
 
 #if defined(SCALLOC_ASSERTS) && SCALLOC_ASSERTS
 _Noreturn void os_assertion(const char *text, const char *file, int line) {
-  char buffer[512], digits[12];
+  char buffer[512] = {0}, digits[12];
   char *end = buffer + sizeof buffer - 1;
   char *p = append(append(append(append(buffer, end, "scalloc: assertion "), end, text), end, " at "), end, file);
   int n = 0;

@@ -35,6 +35,15 @@
 #define TEST_TRACKED 0
 #endif
 enum { TAIL = TEST_TRACKED ? 8 : 0 };
+/* What a tool keeps in memory of its own about so many KB that were used: AddressSanitizer's shadow, which no purge takes. */
+static inline long tool_kb(long used) {
+#if defined(__SANITIZE_ADDRESS__)
+  return used / 8;
+#else
+  return 0 * used;
+#endif
+}
+
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 /* ---- checks ---------------------------------------------------------------------------------------------------------- */

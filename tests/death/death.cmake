@@ -35,7 +35,7 @@ endfunction()
 set(tests_dir ${PROJECT_SOURCE_DIR}/tests)
 
 # ---- the ordinary tests
-foreach(subject basics realloc aligned find stats purge ownership death lifecycle)
+foreach(subject basics realloc aligned find stats purge ownership death lifecycle corners)
   checked_test(${subject} ${tests_dir}/api/${subject}.c)
 endforeach()
 if(SCALLOC_TEST_SCALE GREATER_EQUAL 100) # half a minute and more each, whatever the scale
@@ -91,6 +91,14 @@ add_test(NAME death.table COMMAND sh ${death_dir}/table.sh $<TARGET_FILE:death_c
 set_tests_properties(death.table PROPERTIES LABELS death TIMEOUT 60)
 
 endif()
+
+add_executable(death_live_map ${tests_dir}/death/live_map.c)
+target_include_directories(death_live_map PRIVATE ${PROJECT_SOURCE_DIR}/scalloc ${ATOMIC_OPS_INCLUDE_DIR})
+target_compile_definitions(death_live_map PRIVATE SCALLOC_CHECKED)
+target_link_libraries(death_live_map PRIVATE scalloc_flags scalloc::scalloc_checked Threads::Threads)
+set_target_properties(death_live_map PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+add_test(NAME death.live_map COMMAND death_live_map)
+set_tests_properties(death.live_map PROPERTIES LABELS death TIMEOUT 60)
 
 find_program(BUSTED busted)
 if(TARGET scalloc-lua-checked AND BUSTED AND SCALLOC_TEST_SCALE GREATER_EQUAL 100)

@@ -2,6 +2,8 @@
 #include "death.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 static void free_it(void *block) { scalloc_free(block); }
 
@@ -149,6 +151,35 @@ static void in_a_child_process(void) {
   if (WIFSIGNALED(status)) raise(WTERMSIG(status));
 }
 
+/* Blocks that share a word of the live map: no thread's free may undo another's. */
+enum { NEIGHBOURS = 8000 };
+static void *neighbours[NEIGHBOURS];
+static atomic_size_t arrived; /* of two threads, at each group of blocks, so that they stay together */
+static void *free_every_second(void *from) {
+  for (size_t i = (uintptr_t)from, met = 0; i < NEIGHBOURS; i += 2) {
+    if (i % 16 < 2) {
+      atomic_fetch_add(&arrived, 1);
+      met += 2;
+      for (unsigned spins = 0; atomic_load(&arrived) < met;)
+        if (++spins > 5000) sched_yield();
+    }
+    scalloc_free(neighbours[i]);
+  }
+  return NULL;
+}
+static void frees_of_neighbours_do_not_meet(void) {
+  pthread_t threads[2];
+  for (int round = 0; round < 3; round++) {
+    atomic_store(&arrived, 0);
+    for (size_t i = 0; i < NEIGHBOURS; i++) CHECK(neighbours[i] = scalloc_malloc(8));
+    for (uintptr_t i = 0; i < 2; i++) CHECK(pthread_create(&threads[i], NULL, free_every_second, (void *)i) == 0);
+    for (int i = 0; i < 2; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+    scalloc_purge();
+    CHECK_INT(stats_now().live, ==, 0);
+    check_heap();
+  }
+}
+
 static void frees_of_all_kinds_are_fine(void) {
   for (size_t size = 0; size < 4 * MB; size = size * 3 + 1) {
     scalloc_free(scalloc_malloc(size));
@@ -189,6 +220,7 @@ static const shape shapes[] = {
     {"double_after_purge", "after the memory went back to the system", after_purge, DOUBLE, GONE},
     {"double_by_free_sized", "free_sized twice", by_free_sized, DOUBLE, NOT_IN_PLAIN},
     {"double_in_a_child_process", "here, then in the child of a fork", in_a_child_process, DOUBLE, NOT_IN_PLAIN},
+    {"frees_of_neighbours_do_not_meet", "", frees_of_neighbours_do_not_meet, NULL, NULL, NULL, NULL},
     {"frees_of_all_kinds_are_fine", "", frees_of_all_kinds_are_fine, NULL, NULL, NULL, NULL},
 };
 const subject double_frees = {"double_free", "Double frees", shapes, LENGTH(shapes)};

@@ -46,6 +46,16 @@ static void never_handed_out(void) {
   size_t stride = (size_t)((char *)scalloc_malloc(SMALL) - block);
   free_at(block, stride * 5);
 }
+/* In memory that has had blocks of another heap. */
+static void never_handed_out_again(void) {
+  scalloc_heap *heap = scalloc_heap_new();
+  for (int i = 0; i < 100; i++) CHECK(scalloc_heap_malloc(heap, SMALL));
+  scalloc_heap_destroy(heap);
+  heap = scalloc_heap_new();
+  char *block = scalloc_heap_malloc(heap, SMALL);
+  size_t stride = (size_t)((char *)scalloc_heap_malloc(heap, SMALL) - block);
+  free_at(block, stride * 5);
+}
 static void behind_all_blocks(void) {
   char *block = scalloc_malloc(SMALL);
   size_t stride = (size_t)((char *)scalloc_malloc(SMALL) - block);
@@ -138,6 +148,7 @@ static const shape shapes[] = {
     {"foreign_not_opened", "in the arena, but never opened", in_arena_not_opened, FOREIGN, FOREIGN},
     {"foreign_span_never_used", "in a span never used", span_never_used, UNALLOCATED, UNALLOCATED},
     {"never_handed_out", "a free block that never was another", never_handed_out, NEVER, NO},
+    {"never_handed_out_again", "the same, where another heap had a block", never_handed_out_again, NEVER, NO},
     {"never_carved", "the never-used tail of a span", behind_all_blocks, NEVER, NO},
     {"before_all_blocks", "the beginning of a span, in front of its blocks", in_front_of_all_blocks, NEVER, NO},
     {"realloc_foreign", "realloc of static data", realloc_of_static_data, FOREIGN, FOREIGN},
