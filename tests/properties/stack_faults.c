@@ -150,17 +150,19 @@ static void one_victim(void) {
 
 /* ---- four threads, one of them late ----------------------------------------------------------------------------------- */
 
-enum { THREADS = 4, DELAY = 70000, DELAYS = 12 };
+enum { THREADS = 4, DELAY = 70000, DELAYS = 12, DELAYS_MIN = 3 };
 
 static atomic_int holder[NODES + 1];
 static atomic_long done;
 static long ops;
 static atomic_int delays;
 
+static bool over(void) { return atomic_load(&done) >= ops && atomic_load(&delays) >= DELAYS_MIN; }
+
 /* Until the others have done more operations than 16 bits count. */
 static void wait_long(void) {
   long until = atomic_load(&done) + DELAY;
-  while (atomic_load(&done) < until && atomic_load(&done) < ops) sched_yield();
+  while (atomic_load(&done) < until && !over()) sched_yield();
   atomic_fetch_add(&delays, 1);
 }
 
@@ -168,7 +170,7 @@ static void exchange_nodes(void *number) {
   int me = (int)(uintptr_t)number, from;
   rng random = {(uintptr_t)number};
   uint32_t mine[NODES], count = 0;
-  for (long i = 0; atomic_load(&done) < ops; i++) {
+  for (long i = 0; !over(); i++) {
     if (me == 1 && i % 50 == 0 && atomic_load(&delays) < DELAYS) at_next_cas = wait_long;
     if (count < 8 && rng_percent(&random, 50)) {
       uint32_t index = stack_pop(&s, link_of);
@@ -199,7 +201,7 @@ static void many_threads(void) {
   for (int i = 0; i < THREADS; i++) worker_finish(&workers[i]), worker_stop(&workers[i]);
   while (stack_pop(&s, link_of) != 0) n++;
   CHECK_INT(n, ==, NODES);
-  CHECK_INT(delays, >=, 3);
+  CHECK_INT(delays, >=, DELAYS_MIN);
   printf("%ld operations, %d delays of %d operations each\n", ops, delays, (int)DELAY);
 }
 
