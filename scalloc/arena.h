@@ -28,7 +28,7 @@ typedef struct {
 extern internal arena_state arena aligned_to(CACHE_LINE);
 
 /* Makes the reservation, once; other threads wait. False and ENOMEM if the OS refuses even the smallest. Constant. */
-bool arena_init(void);
+private_api bool arena_init(void);
 
 /* In the child of a fork that came while another thread was making the reservation: it will be made anew. */
 void arena_after_fork(void);
@@ -40,7 +40,7 @@ uint32_t arena_take(uint32_t count);
 bool arena_extend(uint32_t end, uint32_t count);
 
 /* Zeroed memory for heap structures, `bytes` a multiple of a cache line; never given back. NULL when refused. */
-void *arena_metadata(size_t bytes);
+private_api void *arena_metadata(size_t bytes);
 
 /* Charges memory about to be committed against SCALLOC_LIMIT_BYTES. False: over the limit, nothing charged. */
 bool arena_charge(size_t bytes);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "large.h"
+#include "lend.h"
 #include "pool.h"
 #include "runs.h"
 #include "scalloc/scalloc.h"
@@ -98,6 +99,11 @@ static bool check_run(report *r, const span *s) {
   return true;
 }
 
+static bool check_lent(report *r, const span *s) {
+  const char *what = lend_registered()->fault(s);
+  return what ? fail(r, s, "%s", what) : true;
+}
+
 static bool check_span(report *r, const span *s) {
   switch (span_state_now(s)) {
   case SPAN_HOT:
@@ -106,6 +112,8 @@ static bool check_span(report *r, const span *s) {
     return check_blocks(r, s) && check_in_state(r, s) && (!TRACKED || check_tracked(r, s));
   case SPAN_LARGE:
     return check_large(r, s) && (!TRACKED || check_tracked(r, s));
+  case SPAN_LENT:
+    return check_lent(r, s);
   case SPAN_RUN:
     return check_run(r, s);
   case SPAN_FREE:

@@ -44,7 +44,7 @@ always_inline unsigned class_of_malloc(size_t size) {
 
 /* Where the blocks of the span with this index begin: whole pages of colour, so that the first blocks and the first page
    table entries of neighbouring spans do not fall on the same cache lines. */
-size_t class_first_offset(unsigned c, uint32_t span_index);
+private_api size_t class_first_offset(unsigned c, uint32_t span_index);
 
 /* How far a fresh span of a class may hand out blocks before its owner looks for spans to reuse: offset, exclusive. */
 size_t class_initial_limit(unsigned c, size_t first);

@@ -75,6 +75,7 @@ _Noreturn void fault_no_block(const void *address, block_use use) {
   span_state state = span_state_now(s);
   if ((uintptr_t)address % 8 != 0) os_panic("misaligned pointer", address, "blocks start at multiples of 8");
   if (state == SPAN_HOT || state == SPAN_FLOATING || state == SPAN_REUSABLE) in_small(s, address, use, false);
+  if (state == SPAN_LENT) os_panic("invalid pointer", address, "in a span of a runtime's heap");
   if (state == SPAN_LARGE) in_large(s, address, use);
   const span *head = large_head(s);
   if (head) in_large(head, address, use);

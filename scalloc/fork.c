@@ -62,13 +62,14 @@ static void repool_run(uint32_t first, uint32_t count) {
 static void repair(span *s, heap *mine) {
   heap *h = owner_heap(word_load_relaxed(&s->owner));
   span_state state = span_state_now(s);
+  if (state == SPAN_LENT) return; /* who borrowed it makes it whole */
   s->in_list = 0;
   if (state == SPAN_LARGE) {
     large_repair(s);
     if (h) heap_relink(h, s);
     return;
   }
-  if (state == SPAN_UNUSED || state == SPAN_FREE || state == SPAN_TAIL || h == NULL) {
+  if (state == SPAN_FREE || state == SPAN_TAIL || h == NULL) {
     repool(s, state == SPAN_TAIL);
     return;
   }

@@ -37,7 +37,8 @@ static void mark_tails(uint32_t first, uint32_t from, uint32_t to) {
 static span *head_of(span *tail, uint32_t index) {
   if (span_state_now(tail) != SPAN_TAIL || tail->run_head >= index) return NULL;
   span *head = span_at(tail->run_head);
-  return span_state_now(head) == SPAN_LARGE && index - tail->run_head < head->run ? head : NULL;
+  span_state state = span_state_now(head);
+  return (state == SPAN_LARGE || state == SPAN_LENT) && index - tail->run_head < head->run ? head : NULL;
 }
 
 span *large_head(span *s) {

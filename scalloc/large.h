@@ -22,7 +22,7 @@ bool large_resize(span *s, size_t size);
 /* After a fork: a block that was being made or changed becomes whole. */
 void large_repair(span *s);
 
-/* The first slot of the large block that covers the span, or NULL. */
-span *large_head(span *s);
+/* The first slot of the large block, LARGE or LENT, that covers the span; or NULL. */
+private_api span *large_head(span *s);
 
 #endif

@@ -145,6 +145,8 @@ static span *span_of_block(const void *block) {
   size_t offset = (size_t)((const char *)block - span_start(s));
   if (is_small(state)) {
     if (offset < s->first || offset >= SPAN_BYTES || offset % 8 != 0) invalid(block, "not a block");
+  } else if (state == SPAN_LENT) {
+    invalid(block, "in a span of a runtime's heap");
   } else if (state != SPAN_LARGE) {
     invalid(block, state == SPAN_TAIL ? "inside a large block" : "in memory that is not allocated");
   } else if (offset != 0) {

@@ -70,6 +70,11 @@
 #define large_repair scalloc_private_large_repair
 #define large_resize scalloc_private_large_resize
 #define large_take scalloc_private_large_take
+#define lend_register scalloc_private_lend_register
+#define lend_registered scalloc_private_lend_registered
+#define lend_return scalloc_private_lend_return
+#define lend_run scalloc_private_lend_run
+#define lend_span scalloc_private_lend_span
 #define list_append scalloc_private_list_append
 #define list_change_owner scalloc_private_list_change_owner
 #define list_lock scalloc_private_list_lock
@@ -132,6 +137,7 @@
 #define span_settle scalloc_private_span_settle
 #define span_threshold scalloc_private_span_threshold
 #define steps_follow scalloc_private_steps_follow
+#define supply_take scalloc_private_supply_take
 #define thread_done scalloc_private_thread_done
 #define thread_heap scalloc_private_thread_heap
 #define thread_no_heap scalloc_private_thread_no_heap

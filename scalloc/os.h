@@ -10,10 +10,10 @@
 #include "platform.h"
 
 /* Reserves address space without access or backing, near `hint` if that is free; NULL when refused. */
-void *os_reserve(void *hint, size_t bytes);
+private_api void *os_reserve(void *hint, size_t bytes);
 
 /* Makes part of a reservation readable and writable; the pages are zero until touched. */
-bool os_open(void *start, size_t bytes);
+private_api bool os_open(void *start, size_t bytes);
 
 /* Takes the access away again, keeping what the pages hold. */
 bool os_close(void *start, size_t bytes);
@@ -44,7 +44,7 @@ uint64_t os_secret(void);
 bool os_under_valgrind(void);
 unsigned os_processors(void); /* that this process may run on */
 uint32_t os_now_ms(void);     /* a monotonic clock, a few ms coarse; wraps */
-void os_yield(void);
+private_api void os_yield(void);
 size_t os_page_size(void);
 
 /* The value of an environment variable, or NULL. */
@@ -53,6 +53,6 @@ const char *os_environment(const char *name);
 void os_write_stderr(const char *text, size_t length);
 
 /* One line `scalloc: <what> <address>: <why>` on stderr, then abort. */
-_Noreturn void os_panic(const char *what, const void *address, const char *why);
+private_api _Noreturn void os_panic(const char *what, const void *address, const char *why);
 
 #endif

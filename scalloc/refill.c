@@ -6,8 +6,8 @@
 #include "lists.h"
 #include "pool.h"
 #include "purge.h"
-#include "runs.h"
 #include "steps.h"
+#include "supply.h"
 
 /* Makes `s` the span that allocations of the class come from. */
 void heap_install(heap *h, unsigned class_index, span *s) {
@@ -77,23 +77,6 @@ static bool grow(span *s) {
   return span_carve(s);
 }
 
-/* One span out of the free runs, as an ordinary empty one. */
-static span *take_single_run(void) {
-  uint32_t index = runs_take_single();
-  if (index == 0) return NULL;
-  span *s = span_at(index);
-  s->dirty = s->run_clean ? 0 : (uint32_t)(s->run_dirty < SPAN_BYTES ? s->run_dirty : SPAN_BYTES);
-  span_set_state(s, SPAN_FREE);
-  return s;
-}
-
-static span *take_fresh(void) {
-  uint32_t index = arena_take(1);
-  if (index == 0) return NULL;
-  span_set_state(span_at(index), SPAN_FREE);
-  return span_at(index);
-}
-
 /* Opens an empty span (or none: NULL) for a class. NULL too if the limit of the process forbids it. */
 static span *open_for(heap *h, span *s, unsigned class_index) {
   if (s == NULL) return NULL;
@@ -109,14 +92,7 @@ static span *open_for(heap *h, span *s, unsigned class_index) {
 
 /* A span for the class from wherever there is one. Where the limit forbids the first that is found, it forbids the others. */
 static span *acquire(heap *h, unsigned class_index) {
-  span *s = pool_take(h->id, class_initial_limit(class_index, 0));
-  if (!s) s = take_single_run();
-  if (!s) s = take_fresh();
-  if (!s) {
-    purge_all(); /* warm runs become clean ones, which can be cut */
-    s = take_single_run();
-  }
-  return open_for(h, s, class_index);
+  return open_for(h, supply_take(h->id, class_initial_limit(class_index, 0)), class_index);
 }
 
 span *heap_refill(heap *h, unsigned class_index) {

@@ -33,14 +33,14 @@
 #include "link.h"
 
 typedef enum {
-  SPAN_UNUSED,   /* never handed out by the arena: a zero slot */
+  SPAN_FREE,     /* empty: in the pool, or in the hands of whoever just emptied or took it; or never used, a zero slot */
   SPAN_HOT,      /* its heap allocates from it; foreign frees only queue up */
   SPAN_FLOATING, /* referenced by nobody but its blocks; too few of them free */
   SPAN_REUSABLE, /* more than the threshold free: linked in its owner's set of the class */
-  SPAN_FREE,     /* empty: in the pool, or in the hands of whoever just emptied or took it */
   SPAN_LARGE,    /* first of a run that is one large block */
   SPAN_TAIL,     /* other spans of such a run, of a long one not all (large.c); `run_head` leads to the first */
-  SPAN_RUN       /* first or last of a free run */
+  SPAN_RUN,      /* first or last of a free run */
+  SPAN_LENT      /* in the hands of a packaging that lays out its blocks itself (lend.h); perhaps first of a run */
 } span_state;
 
 struct scalloc_heap;
@@ -68,15 +68,20 @@ typedef struct span {
   size_t charged;     /* bytes charged against the limit of the process */
   size_t large_bytes; /* LARGE: usable bytes */
   /* ---- line 1: shared ---- */
-  volatile word_t word;        /* the state word */
-  volatile word_t owner;       /* heap address | OWNER_SHARED; 0 for a span that is free */
-  unsigned reusable_below;     /* reusable when fewer blocks are live; 0 = never. Constant while not hot */
-  uint16_t class_index;        /* constant while in use */
-  uint8_t in_list;             /* bit per LIST_*, under the owner's lock */
-  uint8_t run_clean;           /* RUN: its pages are known to be zero */
-  span_link link[LISTS];       /* under the owner's lock; free runs use LIST_SET under the lock of runs.c */
+  volatile word_t word;    /* the state word */
+  volatile word_t owner;   /* heap address | OWNER_SHARED; 0 for a span that is free */
+  unsigned reusable_below; /* reusable when fewer blocks are live; 0 = never. Constant while not hot */
+  uint16_t class_index;    /* constant while in use */
+  uint8_t in_list;         /* bit per LIST_*, under the owner's lock */
+  uint8_t run_clean;       /* RUN: its pages are known to be zero */
+  union {
+    struct {
+      span_link link[LISTS]; /* under the owner's lock; free runs use LIST_SET under the lock of runs.c */
+      uint32_t stamp;        /* ms when it became empty */
+    };
+    unsigned lent[2 * LISTS + 1]; /* LENT: the borrower's */
+  };
   volatile unsigned pool_next; /* pool stack */
-  uint32_t stamp;              /* ms when it became empty */
   uint32_t run;                /* LARGE, RUN: spans of the run */
   uint32_t run_head;           /* TAIL, last of a RUN: index of the first */
 } aligned_to(128) span;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "large.h"
+#include "lend.h"
 #include "options.h"
 #include "os.h"
 #include "purge.h"
@@ -36,7 +37,8 @@ bool scalloc_find(const void *address, scalloc_block *out) {
   if (s == NULL) return false;
   span_state state = span_state_now(s);
   if (state != SPAN_HOT && state != SPAN_FLOATING && state != SPAN_REUSABLE) { /* not every span of a long block has a mark */
-    span *head = state == SPAN_LARGE ? s : large_head(s);
+    span *head = state == SPAN_LARGE || state == SPAN_LENT ? s : large_head(s);
+    if (head && span_state_now(head) == SPAN_LENT) return lend_registered()->find(head, address, out);
     if (head == NULL || (size_t)((const char *)address - span_start(head)) >= head->large_bytes) return false;
     *out = (scalloc_block){.start = span_start(head), .size = head->large_bytes, .live = true};
     return TRACKED ? track_describe_large(head, address, out) : true;

@@ -5,13 +5,14 @@
 #include "walk.h"
 
 #include "guard.h"
+#include "lend.h"
 #include "track.h"
 
 uint32_t walk_step(const span *s) {
   span_state state = span_state_now(s);
   uint32_t left = arena_high_water() - span_index(s);
   if (state == SPAN_RUN && s->run_head != span_index(s)) return 1;
-  return (state == SPAN_LARGE || state == SPAN_RUN) && s->run > 0 && s->run <= left ? s->run : 1;
+  return (state == SPAN_LARGE || state == SPAN_RUN || state == SPAN_LENT) && s->run > 0 && s->run <= left ? s->run : 1;
 }
 
 void *walk_remote_list(const span *s, word_t w) {
@@ -57,7 +58,11 @@ static size_t live_bytes(const span *s, word_t w) {
 
 void walk_add(const span *s, walk_totals *t) {
   word_t w = word_load_acquire(&s->word);
-  switch (word_state(w)) {
+  span_state state = word_state(w);
+  size_t live = 0;
+  bool lent = state == SPAN_LENT;
+  if (lent) state = lend_registered()->state(s, &live);
+  switch (state) {
   case SPAN_HOT:
     t->hot++;
     break;
@@ -69,14 +74,14 @@ void walk_add(const span *s, walk_totals *t) {
     break;
   case SPAN_LARGE:
     t->large += s->run;
-    t->live += TRACKED ? track_live_bytes(s) : s->large_bytes;
+    t->live += lent ? live : TRACKED ? track_live_bytes(s) : s->large_bytes;
     t->committed += s->run_dirty;
     t->backed += (s->run_dirty + SPAN_BYTES - 1) >> SPAN_SHIFT;
     return;
   default:
     return;
   }
-  t->live += live_bytes(s, w);
+  t->live += lent ? live : live_bytes(s, w);
   t->committed += (s->dirty + (size_t)PAGE - 1) & ~(size_t)(PAGE - 1);
   t->backed += s->dirty != 0;
 }
@@ -98,7 +103,7 @@ walk_totals walk_all(void) {
     step = walk_step(s);
     if (TRACKED && guard_is_held(s))
       totals.pooled += step;
-    else if (state == SPAN_FREE || state == SPAN_RUN || state == SPAN_UNUSED || state == SPAN_TAIL)
+    else if (state == SPAN_FREE || state == SPAN_RUN || state == SPAN_TAIL)
       add_pooled(s, step, &totals);
     else
       walk_add(s, &totals);

@@ -15,6 +15,8 @@ span.h span.c
 runs.h runs.c pool.h pool.c
 purge.h purge.c
 large.h large.c
+supply.h supply.c
+lend.h lend.c
 fault.h fault.c
 heap.h track.h guard.h guard.c quarantine.h quarantine.c lists.h lists.c steps.h steps.c refill.c heap.c
 fast.h walk.h walk.c

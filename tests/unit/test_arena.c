@@ -114,7 +114,7 @@ static void fresh_spans_are_zero_writable_and_in_a_row(void) {
   CHECK_INT(arena_take(1), ==, 9);
   CHECK_INT(arena_high_water(), ==, 10);
   for (uint32_t i = 1; i < 10; i++) {
-    CHECK_INT(span_state_now(span_at(i)), ==, SPAN_UNUSED);
+    CHECK_INT(span_state_now(span_at(i)), ==, SPAN_FREE);
     CHECK(all_bytes(arena_span_start(i), SPAN_BYTES, 0));
     memset(arena_span_start(i), 1, SPAN_BYTES);
     CHECK(span_of(arena_span_start(i)) == span_at(i));

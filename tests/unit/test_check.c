@@ -207,7 +207,7 @@ static void a_span_in_no_known_state(void) {
   begin();
   void *large = scalloc_malloc(5 * MB);
   span *s = span_of(large);
-  DAMAGE(full, full->word, in_state(full, SPAN_UNUSED), "below the high-water mark, but in state %d", SPAN_UNUSED);
+  DAMAGE(full, full->word, in_state(full, SPAN_TAIL), "below the high-water mark, but in state %d", SPAN_TAIL);
   DAMAGE(s, s->word, in_state(s, SPAN_TAIL), "below the high-water mark, but in state %d", SPAN_TAIL);
 }
 

@@ -131,7 +131,7 @@ static void every_span_is_in_one_count(void) {
   CHECK_INT(before.hot + before.floating + before.reusable + before.pooled + before.large, ==, arena_high_water() - 1);
   CHECK_INT(before.large, ==, 5);
   word_t sound = full->word;
-  static const span_state lost[] = {SPAN_UNUSED, SPAN_FREE, SPAN_TAIL};
+  static const span_state lost[] = {SPAN_FREE, SPAN_TAIL};
   for (size_t i = 0; i < LENGTH(lost); i++) { /* between two owners */
     full->word = word_next(sound, lost[i], 0, 0);
     walk_totals now = walk_all(), alone = {0};

@@ -1,0 +1,64 @@
+/* byhand.c - blocks freed one by one. */
+#include "quiet.h"
+#include "sweep.h"
+#include "view.h"
+
+static _Noreturn void invalid(const void *block, const char *why) { os_panic("invalid pointer", block, why); }
+
+/* A run: out of its list, unless a sweeper has it in hands just now. */
+static void free_large(span *s) {
+  for (;;) {
+    gcspan_hold(s);
+    if (list_drop(s)) break;
+    gcspan_let_go(s, GC_LARGE, 0);
+    os_yield();
+  }
+  gcheap_release(s, SCALLOC_RT_DEAD);
+}
+
+/* Which block starts there; aborts if none that lives does. */
+static uint32_t number_of(const span *s, const void *block) {
+  size_t offset = (uintptr_t)block - (uintptr_t)block_at(s, 0);
+  if (!(flags_of(s) & (SCALLOC_RT_UNCOLLECTABLE | SCALLOC_RT_EXPLICIT_FREE))) invalid(block, "of a kind that only cycles free");
+  if (is_large(s)) {
+    if (offset != 0) invalid(block, "inside a large block");
+    return 0;
+  }
+  uint32_t i = offset < SPAN_BYTES ? block_number(gcslot_of(s), offset) : GC_BLOCKS;
+  if (i >= const_record_of(s)->blocks || offset != (size_t)i * s->block) invalid(block, "not a block");
+  return i;
+}
+
+/* Counts the free that has just set its bit. The block kept the span in its life until here. */
+static word_t count(span *s) {
+  word_t w, now;
+  do {
+    w = word_load_acquire(&s->word);
+    now = word_with_list(w, word_head(w), count_plus(w, 1));
+  } while (!word_cas_full(&s->word, w, now));
+  return now;
+}
+
+void scalloc_rt_free(scalloc_rt_mutator *m, void *block) {
+  (void)m;
+  if (block == NULL) return;
+  span *s = gcspan_of(block);
+  if (s == NULL) invalid(block, "not in a span of a runtime's heap");
+  uint32_t i = number_of(s, block);
+  if (!bit_get(allocs_of(s), i)) invalid(block, "no live block of this heap");
+  if (!bit_win(freeds_of(s), i)) os_panic("double free", block, "the block was freed before");
+  if (is_large(s)) {
+    quiet_enter(NULL);
+    free_large(s);
+    quiet_leave(NULL);
+    return;
+  }
+  gcslot *slot = gcslot_of(s);
+  bool collectable = is_collectable(s);
+  word_t w = count(s);
+  if (collectable || stage_of(w) == GC_HOT || is_held(w)) return; /* who has it takes it out */
+  if (live_of(s, w) != 0 && stage_of(w) == GC_REUSABLE) return;
+  quiet_enter(NULL);
+  sweep_follow(slot, s, w);
+  quiet_leave(NULL);
+}

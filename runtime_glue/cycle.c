@@ -1,0 +1,101 @@
+/*
+ * cycle.c - begin, end and abort: a new number, and no look at any span but those that are hot.
+ */
+#include <errno.h>
+
+#include "mutator.h"
+#include "quiet.h"
+#include "sweep.h"
+
+/* Keeps sweepers between two spans. */
+static void turn(gcheap *h) {
+  while (!word_cas_full(&h->turning, 0, 1)) os_yield();
+  while (word_load_acquire(&h->sweepers) != 0) os_yield();
+}
+
+static void turned(gcheap *h) { word_store_release(&h->turning, 0); }
+
+/* ---- when the numbers are used up, after 2^32 cycles: every span is made to say 1 ---- */
+
+static void renumber(span *s) {
+  gc_record *r = record_of(s);
+  if (half_load_relaxed(&r->swept) != GC_ALWAYS) half_store_relaxed(&r->swept, 1);
+  half_store_relaxed(&r->marked, 0);
+}
+
+static void renumber_slot(gcslot *slot) {
+  for (unsigned which = 0; which < GC_LISTS; which++)
+    for (uint32_t i = slot->head[which]; i != 0; i = record_of(span_at(i))->next) renumber(span_at(i));
+}
+
+/* All is swept, nobody sweeps, mutators stand. */
+static void renumber_all(gcheap *h) {
+  for (unsigned i = 0; i < GC_ALL_SLOTS; i++) renumber_slot(&h->slot[i]);
+  for (gcmutator *m = h->mutators; m; m = m->next)
+    for (unsigned slot = 0; slot < h->slots; slot++)
+      if (m->hot[slot]) {
+        span *s = span_at(m->hot[slot]);
+        gcspan_hold(s);
+        sweep_update(h, s, NULL);
+        renumber(s);
+        gcspan_let_go(s, GC_HOT, 0);
+      }
+  h->number = 1;
+  half_store_release(&h->last, 1);
+}
+
+/* ------------------------------------------------------------------------------------------------------------------------- */
+
+void scalloc_rt_cycle_begin(scalloc_rt_heap *h) {
+  if (h->running) os_panic("invalid call", h, "cycle_begin in a cycle");
+  bool last_number = h->number >= GC_ALWAYS - 1;
+  if (h->eager || last_number)
+    while (scalloc_rt_sweep(h, NULL, SIZE_MAX) > 0) continue;
+  turn(h);
+  if (last_number) renumber_all(h);
+  half_store_release(&h->running, ++h->number);
+  turned(h);
+}
+
+/* What a mutator has in its hands when the cycle ends lives. */
+static void blacken(gcheap *h, gcmutator *m, unsigned slot) {
+  const scalloc_rt_hole *hole = &m->published.hole[slot];
+  span *s = span_at(m->hot[slot]);
+  if (hole->cur >= hole->lim || !is_collectable(s)) return;
+  uint32_t from = block_number(&h->slot[slot], hole->cur - (uintptr_t)block_at(s, 0));
+  uint32_t to = block_number(&h->slot[slot], hole->lim - (uintptr_t)block_at(s, 0));
+  gcspan_hold(s);
+  sweep_update(h, s, NULL);
+  bits_set_shared(marks_of(s), from, to);
+  gcspan_let_go(s, GC_HOT, 0);
+}
+
+static void blacken_fresh(gcmutator *m) {
+  if (m->fresh != 0 && span_state_now(span_at(m->fresh)) == SPAN_LENT && is_large(span_at(m->fresh)))
+    scalloc_rt_mark((scalloc_rt_ref){m->fresh, 0});
+}
+
+void scalloc_rt_cycle_end(scalloc_rt_heap *h) {
+  unsigned slots = half_load_acquire(&h->slots);
+  if (h->running == 0) os_panic("invalid call", h, "cycle_end without a cycle");
+  turn(h);
+  for (gcmutator *m = h->mutators; m; m = m->next) {
+    for (unsigned slot = 0; slot < slots; slot++)
+      if (m->hot[slot]) blacken(h, m, slot);
+    blacken_fresh(m);
+  }
+  half_store_release(&h->last, h->running);
+  half_store_release(&h->running, 0);
+  for (unsigned slot = 0; slot < slots; slot++)
+    if (!(h->kind[h->slot[slot].kind].flags & SCALLOC_RT_UNCOLLECTABLE)) list_all_unswept(&h->slot[slot]);
+  list_all_unswept(&h->slot[GC_LARGE_SLOT]);
+  word_add_full(&h->cycles, 1);
+  turned(h);
+}
+
+void scalloc_rt_cycle_abort(scalloc_rt_heap *h) {
+  if (h->running == 0) os_panic("invalid call", h, "cycle_abort without a cycle");
+  turn(h);
+  half_store_release(&h->running, 0);
+  turned(h);
+}

@@ -1,0 +1,307 @@
+/*
+ * gcheap.c - making and ending heaps; kinds and slots; spans taken from the core and given back.
+ *
+ * Heap structures come from the arena's own metadata and are used again, never given back, so an owner word may be followed.
+ */
+#include "gcheap.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "mutator.h"
+#include "quiet.h"
+#include "view.h"
+
+arena_state arena;
+
+static spin_lock heaps_lock;
+static gcheap *heaps, *unused;
+static uint32_t heaps_made;
+
+static void *refuse(int error) {
+  errno = error;
+  return NULL;
+}
+
+gcheap *gcheap_first(void) { return heaps; }
+
+void gcheap_each(void (*visit)(gcheap *h)) {
+  for (gcheap *h = heaps; h; h = h->next) visit(h);
+}
+
+void gcheap_after_fork(void) {
+  lock_give(&heaps_lock);
+  bits_after_fork();
+}
+
+/* The first heap: the arena, the tables beside it, what the core wants to know of lent spans, forks. */
+static bool begin(void) {
+  if (!arena_init()) return false;
+  if (word_load_acquire(&arena.next) != 0) return true;
+  arena_state where = lend_register(&view_borrower);
+  lock_take(&heaps_lock);
+  if (arena.base == 0) arena = where;
+  lock_give(&heaps_lock);
+  if (!bits_init() || !quiet_init()) return false;
+  word_store_release(&arena.next, 1); /* here: ready */
+  return true;
+}
+
+static gcheap *make(void) {
+  gcheap *h;
+  lock_take(&heaps_lock);
+  h = unused;
+  if (h) unused = h->next;
+  lock_give(&heaps_lock);
+  return h ? h : arena_metadata((sizeof *h + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+}
+
+scalloc_rt_heap *scalloc_rt_heap_create(const scalloc_rt_heap_conf *conf) {
+  scalloc_rt_heap_conf c = {.size = sizeof c};
+  if (conf && conf->size != sizeof c) return refuse(EINVAL);
+  if (conf) c = *conf;
+  if (!begin()) return refuse(ENOMEM);
+  gcheap *h = make();
+  if (h == NULL) return refuse(ENOMEM);
+  memset(h, 0, sizeof *h);
+  h->hooks = c.hooks;
+  h->ud = c.ud;
+  h->limit = c.limit;
+  h->eager = c.hooks.span_swept != NULL;
+  h->last = h->number = 1;
+  quiet_enter(NULL);
+  lock_take(&heaps_lock);
+  h->id = ++heaps_made;
+  h->next = heaps;
+  heaps = h;
+  lock_give(&heaps_lock);
+  quiet_leave(NULL);
+  return h;
+}
+
+/* ---- kinds and slots -------------------------------------------------------------------------------------------------- */
+
+int scalloc_rt_kind_new(scalloc_rt_heap *h, const scalloc_rt_kind_conf *conf) {
+  scalloc_rt_kind_conf c = {.size = sizeof c};
+  bool sound = conf == NULL || conf->size == sizeof c;
+  if (conf && sound) c = *conf;
+  if (c.align == 0) c.align = 16;
+  if (!sound || (c.align & (c.align - 1)) != 0 || c.align > PAGE || c.flags > 127) return refuse(EINVAL), -1;
+  lock_take(&h->lock);
+  unsigned n = h->kinds;
+  if (n < SCALLOC_RT_KINDS) {
+    h->kind[n] = (gckind){.flags = c.flags, .align = (uint32_t)c.align, .layout = c.layout, .name = c.name};
+    if (c.flags & SCALLOC_RT_DISCLAIM) h->eager = true;
+    half_store_release(&h->kinds, n + 1);
+  }
+  lock_give(&h->lock);
+  return n < SCALLOC_RT_KINDS ? (int)n : (refuse(ENOMEM), -1);
+}
+
+static bool is_kind(const gcheap *h, int kind) { return kind >= 0 && (unsigned)kind < half_load_acquire(&h->kinds); }
+
+unsigned scalloc_rt_kind_flags(const scalloc_rt_heap *h, int kind) { return is_kind(h, kind) ? h->kind[kind].flags : 0; }
+
+const uint64_t *scalloc_rt_kind_layout(const scalloc_rt_heap *h, int kind) {
+  return is_kind(h, kind) ? h->kind[kind].layout : NULL;
+}
+
+/* How many blocks of a class a real span has; a colour (classes.h) leaves room. */
+static uint32_t blocks_of_class(unsigned c) {
+  size_t size = class_size(c), most = GC_SPAN_MOST / size, room = (SPAN_BYTES - REAL_SPAN_MIN) / size;
+  if (most > GC_BLOCKS) most = GC_BLOCKS;
+  if (most < GC_BLOCKS_LEAST) most = GC_BLOCKS_LEAST;
+  if (room < 2) room = 2;
+  return (uint32_t)(most < room ? most : room);
+}
+
+static void define_slot(gcslot *slot, unsigned c, int kind) {
+  uint64_t granules = class_size(c) >> GRANULE_SHIFT;
+  slot->block = (uint32_t)class_size(c);
+  slot->blocks = (uint16_t)blocks_of_class(c);
+  slot->class_index = (uint8_t)c;
+  slot->kind = (uint8_t)kind;
+  slot->reciprocal = (((uint64_t)1 << RECIPROCAL_SHIFT) + granules - 1) / granules;
+}
+
+unsigned scalloc_rt_slot(scalloc_rt_heap *h, int kind, size_t size, size_t *rounded) {
+  if (!is_kind(h, kind) || size > LARGE_MIN) return refuse(EINVAL), SCALLOC_RT_NO_SLOT;
+  gckind *k = &h->kind[kind];
+  size_t align = k->align, bytes = size == 0 ? align : (size + align - 1) & ~(align - 1);
+  /* Blocks lie at multiples of the power of two in their size, and the class of a multiple of one is a multiple again. */
+  unsigned c = align >= 16 ? class_of_malloc(bytes) : class_of(bytes), n;
+  lock_take(&h->lock);
+  n = k->slot_of_class[c];
+  if (n == 0 && h->slots < SCALLOC_RT_SLOTS) {
+    n = k->slot_of_class[c] = h->slots + 1;
+    define_slot(&h->slot[h->slots], c, kind);
+    half_store_release(&h->slots, n);
+  }
+  lock_give(&h->lock);
+  if (n == 0) return refuse(ENOMEM), SCALLOC_RT_NO_SLOT;
+  if (rounded) *rounded = class_size(c);
+  return n - 1;
+}
+
+/* ---- spans -------------------------------------------------------------------------------------------------------------- */
+
+void gcheap_info(const span *s, scalloc_rt_span_info *info) {
+  *info = (scalloc_rt_span_info){.start = block_at(s, 0),
+                                 .block_size = is_large(s) ? s->large_bytes : s->block,
+                                 .blocks = const_record_of(s)->blocks,
+                                 .kind = kind_of(s),
+                                 .large = is_large(s)};
+}
+
+static size_t bytes_of(const span *s) { return is_large(s) ? s->large_bytes : (size_t)s->block * const_record_of(s)->blocks; }
+
+static size_t whole_pages(size_t bytes) { return (bytes + PAGE - 1) & ~(size_t)(PAGE - 1); }
+
+/* Counts memory against the heap's limit. */
+static bool charge(gcheap *h, size_t bytes) {
+  word_t before = word_add_full(&h->bytes, bytes);
+  if (h->limit == 0 || (before <= h->limit && bytes <= h->limit - before)) return true;
+  word_add_full(&h->bytes, (word_t)0 - bytes);
+  return false;
+}
+
+static void clear_bits(span *s) {
+  uint32_t words = (record_of(s)->blocks + 63u) / 64;
+  for (uint32_t w = 0; w < words; w++) {
+    word_store_relaxed(&allocs_of(s)[w], 0);
+    word_store_relaxed(&freeds_of(s)[w], 0);
+  }
+}
+
+/* Back to the core, without asking anybody. */
+static void give_back(span *s, bool committed) {
+  gcheap *h = gcheap_of(s);
+  size_t bytes = bytes_of(s);
+  if (committed && h->hooks.decommit) h->hooks.decommit(h->ud, block_at(s, 0), whole_pages(bytes));
+  word_add_full(&h->bytes, (word_t)0 - bytes);
+  lend_return(s, h->id);
+}
+
+/* Tells the hooks of a new span. NULL: commit refused. */
+static span *announce(gcheap *h, span *s) {
+  scalloc_rt_span_info info;
+  if (h->hooks.commit && h->hooks.commit(h->ud, block_at(s, 0), whole_pages(bytes_of(s))) != 0) {
+    give_back(s, false);
+    return NULL;
+  }
+  gcheap_info(s, &info);
+  if (h->hooks.span_acquire) h->hooks.span_acquire(h->ud, span_index(s), &info);
+  return s;
+}
+
+/* Its record and bits, for the caller, who alone knows of it. */
+static void begin_life(gcheap *h, span *s, unsigned slot, uint32_t blocks, unsigned flags) {
+  gc_record *r = record_of(s);
+  r->slot = (uint16_t)slot;
+  r->blocks = (uint16_t)blocks;
+  clear_bits(s); /* until `swept` is set, nothing is allocated here */
+  half_store_release(&r->swept, flags & SCALLOC_RT_UNCOLLECTABLE ? GC_ALWAYS : half_load_acquire(&h->last));
+}
+
+span *gcheap_acquire(gcheap *h, unsigned slot, enum scalloc_rt_why *why) {
+  gcslot *of = &h->slot[slot];
+  size_t bytes = (size_t)of->block * of->blocks;
+  *why = SCALLOC_RT_LIMIT;
+  if (!charge(h, bytes)) return NULL;
+  *why = SCALLOC_RT_NO_MEMORY;
+  span *s = lend_span(h->id, bytes, (word_t)h);
+  if (s == NULL || !bits_open(span_index(s))) {
+    if (s) lend_return(s, h->id);
+    word_add_full(&h->bytes, (word_t)0 - bytes);
+    return NULL;
+  }
+  s->block = of->block;
+  s->first = (uint32_t)class_first_offset(of->class_index, span_index(s));
+  begin_life(h, s, slot, of->blocks, h->kind[of->kind].flags);
+  return announce(h, s);
+}
+
+static unsigned large_slot(const gcheap *h, int kind) {
+  return GC_LARGE_SLOT + (h->kind[kind].flags & SCALLOC_RT_UNCOLLECTABLE ? 1u : 0u);
+}
+
+span *gcheap_acquire_run(gcheap *h, int kind, size_t size, enum scalloc_rt_why *why) {
+  bool zeroed, zero = h->kind[kind].flags & SCALLOC_RT_ZERO;
+  size_t bytes = whole_pages(size);
+  *why = SCALLOC_RT_LIMIT;
+  if (size > PTRDIFF_MAX || !charge(h, bytes)) return NULL;
+  *why = SCALLOC_RT_NO_MEMORY;
+  span *s = lend_run(bytes, PAGE, (word_t)h, &zeroed);
+  if (s == NULL || !bits_open(span_index(s) + s->run - 1) || !bits_open(span_index(s))) {
+    if (s) lend_return(s, h->id);
+    word_add_full(&h->bytes, (word_t)0 - bytes);
+    return NULL;
+  }
+  s->first = 0;
+  begin_life(h, s, large_slot(h, kind), 1, h->kind[kind].flags);
+  record_of(s)->cursor = (uint16_t)kind;
+  if (zero && !zeroed) memset(span_start(s), 0, bytes);
+  return announce(h, s);
+}
+
+void gcheap_release(span *s, enum scalloc_rt_why why) {
+  gcheap *h = gcheap_of(s);
+  scalloc_rt_span_info info;
+  if (h->hooks.span_release) {
+    gcheap_info(s, &info);
+    bool now = h->hooks.span_release(h->ud, span_index(s), &info, why);
+    if (!now && why != SCALLOC_RT_DESTROY) {
+      list_put(s, GC_PUT_OFF);
+      gcspan_let_go(s, GC_DEFERRED, 0);
+      return;
+    }
+  }
+  word_add_full(&h->released, 1);
+  give_back(s, true);
+}
+
+void gcheap_release_now(span *s) {
+  word_add_full(&gcheap_of(s)->released, 1);
+  give_back(s, true);
+}
+
+void scalloc_rt_span_release(scalloc_rt_span number) {
+  span *s = number > 0 && number < word_load_acquire(&bits.reach) ? span_at(number) : NULL;
+  if (s == NULL || span_state_now(s) != SPAN_LENT || !gcspan_try_hold(s, GC_DEFERRED))
+    os_panic("invalid span", s ? span_start(s) : NULL, "its release was not put off");
+  quiet_enter(NULL);
+  list_drop(s);
+  gcheap_release_now(s);
+  quiet_leave(NULL);
+}
+
+/* ---- the end of a heap ---------------------------------------------------------------------------------------------------- */
+
+static void end_spans(gcslot *slot) {
+  span *s;
+  for (unsigned which = 0; which < GC_LISTS; which++)
+    while ((s = list_take(slot, which)) != NULL) gcheap_release(s, SCALLOC_RT_DESTROY);
+}
+
+static void unlink_heap(gcheap *h) {
+  lock_take(&heaps_lock);
+  for (gcheap **at = &heaps; *at; at = &(*at)->next)
+    if (*at == h) {
+      *at = h->next;
+      break;
+    }
+  h->next = unused;
+  unused = h;
+  lock_give(&heaps_lock);
+}
+
+void scalloc_rt_heap_destroy(scalloc_rt_heap *h) {
+  if (h == NULL) return;
+  quiet_enter(NULL);
+  while (h->mutators) mutator_end(h->mutators);
+  for (unsigned i = 0; i < h->slots; i++) end_spans(&h->slot[i]);
+  end_spans(&h->slot[GC_LARGE_SLOT]);
+  end_spans(&h->slot[GC_LARGE_SLOT + 1]);
+  unlink_heap(h);
+  quiet_leave(NULL);
+}

@@ -1,0 +1,97 @@
+/* gcspan.c - holding a span, and THE RULE of gcspan.h. */
+#include "gcspan.h"
+
+#include "large.h"
+
+span *gcspan_of(const void *address) {
+  size_t index = ((uintptr_t)address - arena.base) >> SPAN_SHIFT;
+  if (index >= word_load_acquire(&bits.reach)) return NULL;
+  span *s = span_at((uint32_t)index);
+  if (span_state_now(s) != SPAN_LENT) s = large_head(s);
+  return s && span_state_now(s) == SPAN_LENT ? s : NULL;
+}
+
+bool gcspan_try_hold(span *s, gc_stage stage) {
+  for (;;) {
+    word_t w = word_load_acquire(&s->word);
+    if (word_state(w) != SPAN_LENT || is_held(w) || stage_of(w) != stage) return false;
+    if (word_cas_full(&s->word, w, word_with_stage(w, stage, true))) return true;
+  }
+}
+
+void gcspan_hold(span *s) {
+  for (unsigned spins = 1;; spins++) {
+    word_t w = word_load_acquire(&s->word);
+    if (!is_held(w) && word_cas_full(&s->word, w, word_with_stage(w, stage_of(w), true))) return;
+    if (spins % 64 == 0)
+      os_yield();
+    else
+      cpu_relax();
+  }
+}
+
+word_t gcspan_let_go(span *s, gc_stage stage, uint32_t merged) {
+  word_t w, now;
+  do {
+    w = word_load_acquire(&s->word);
+    assert_that(is_held(w) || stage_of(w) == GC_NEW);
+    now = word_next(w, SPAN_LENT, (uint32_t)stage, count_plus(w, -(int32_t)merged));
+  } while (!word_cas_full(&s->word, w, now));
+  return now;
+}
+
+uint32_t gcspan_merge_freed(span *s) {
+  gc_record *r = record_of(s);
+  volatile word_t *freed = freeds_of(s), *alloc = allocs_of(s);
+  uint32_t n = 0;
+  if (word_count(word_load_acquire(&s->word)) == 0) return 0;
+  for (uint32_t w = 0; w * 64 < r->blocks; w++) {
+    word_t bits_here = word_load_acquire(&freed[w]);
+    if (bits_here == 0) continue;
+    while (!word_cas_full(&freed[w], bits_here, 0)) bits_here = word_load_acquire(&freed[w]);
+    n += (uint32_t)__builtin_popcountll(bits_here);
+    word_store_relaxed(&alloc[w], word_load_relaxed(&alloc[w]) & ~bits_here);
+  }
+  r->used = (uint16_t)(r->used - n);
+  return n;
+}
+
+/* alloc &= mark, or all of it goes. */
+static bool apply(span *s, bool marked, word_t *dead) {
+  gc_record *r = record_of(s);
+  volatile word_t *mark = marks_of(s), *alloc = allocs_of(s);
+  word_t any = 0;
+  uint32_t used = 0;
+  for (uint32_t w = 0; w * 64 < r->blocks; w++) {
+    word_t before = word_load_relaxed(&alloc[w]), after = marked ? before & word_load_relaxed(&mark[w]) : 0;
+    if (dead) dead[w] = before & ~after;
+    any |= before & ~after;
+    used += (uint32_t)__builtin_popcountll(after);
+    if (after != before) word_store_relaxed(&alloc[w], after);
+  }
+  r->used = (uint16_t)used;
+  return any != 0;
+}
+
+bool gcspan_update(span *s, unsigned running, unsigned last, word_t *dead) {
+  gc_record *r = record_of(s);
+  bool died = false;
+  if (!is_swept(r, last)) {
+    died = apply(s, half_load_relaxed(&r->marked) == last, dead);
+    r->cursor = 0;
+    half_store_release(&r->swept, last);
+  }
+  if (running != 0 && half_load_relaxed(&r->marked) != running) {
+    volatile word_t *mark = marks_of(s);
+    for (uint32_t w = 0; w * 64 < r->blocks; w++) word_store_relaxed(&mark[w], 0);
+    half_store_release(&r->marked, running); /* who sees it sees the marks cleared */
+  }
+  return died;
+}
+
+bool gcspan_has(const span *s, uint32_t i, unsigned last) {
+  const gc_record *r = const_record_of(s);
+  if (!bit_get(allocs_of(s), i)) return false;
+  if (word_count(word_load_acquire(&s->word)) != 0 && bit_get(freeds_of(s), i)) return false;
+  return is_swept(r, last) || (half_load_acquire(&r->marked) == last && bit_get(marks_of(s), i));
+}

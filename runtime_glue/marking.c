@@ -1,0 +1,73 @@
+/* marking.c - from an address to a block, from a block to its bit. */
+#include "sweep.h"
+#include "view.h"
+
+bool scalloc_rt_resolve(scalloc_rt_heap *h, const void *address, bool interior, scalloc_rt_ref *out) {
+  const span *s = gcspan_of(address);
+  if (s == NULL || gcheap_of(s) != h) return false;
+  size_t offset = (uintptr_t)address - (uintptr_t)block_at(s, 0); /* huge in front of block 0 */
+  uint32_t i = 0;
+  if (is_large(s)) {
+    if (interior ? offset >= s->large_bytes : offset != 0) return false;
+  } else {
+    if (offset >= SPAN_BYTES) return false;
+    const gcslot *slot = gcslot_of(s);
+    i = block_number(slot, offset);
+    if (i >= const_record_of(s)->blocks || (!interior && offset != (size_t)i * slot->block)) return false;
+  }
+  if (!view_has(s, i)) return false;
+  *out = (scalloc_rt_ref){span_index(s), i};
+  return true;
+}
+
+void *scalloc_rt_block(scalloc_rt_ref ref, size_t *size) {
+  const span *s = span_at(ref.span);
+  if (size) *size = is_large(s) ? s->large_bytes : s->block;
+  return is_large(s) ? span_start(s) : block_at(s, ref.block);
+}
+
+int scalloc_rt_kind(scalloc_rt_ref ref) { return kind_of(span_at(ref.span)); }
+
+uintptr_t *scalloc_rt_cookie(scalloc_rt_span number) { return (uintptr_t *)(void *)&span_at(number)->free; }
+
+/* The first mark in a span in this cycle: its bits are brought up to date. */
+static never_inline void first_touch(gcheap *h, span *s) {
+  gcspan_hold(s);
+  gc_stage stage = stage_now(s);
+  uint32_t merged = gcspan_merge_freed(s);
+  sweep_update(h, s, NULL);
+  gcslot *slot = gcslot_of(s);
+  word_t w = gcspan_let_go(s, stage, merged);
+  if (!is_collectable(s)) sweep_follow(slot, s, w);
+}
+
+always_inline bool mark(gcheap *h, span *s, uint32_t i) {
+  unsigned running = half_load_relaxed(&h->running);
+  if (unlikely(half_load_acquire(&record_of(s)->marked) != running)) {
+    if (running == 0) return false;
+    first_touch(h, s);
+  }
+  return bit_win(marks_of(s), i);
+}
+
+bool scalloc_rt_mark(scalloc_rt_ref ref) {
+  span *s = span_at(ref.span);
+  return mark(gcheap_of(s), s, ref.block);
+}
+
+bool scalloc_rt_mark_block(void *block, scalloc_rt_ref *out) {
+  span *s = span_at((uint32_t)(((uintptr_t)block - arena.base) >> SPAN_SHIFT));
+  gcheap *h = gcheap_of(s);
+  const gcslot *slot = &h->slot[record_of(s)->slot];
+  uint32_t i = is_large(s) ? 0 : block_number(slot, (uintptr_t)block - (uintptr_t)block_at(s, 0));
+  *out = (scalloc_rt_ref){span_index(s), i};
+  return mark(h, s, i);
+}
+
+bool scalloc_rt_is_marked(scalloc_rt_ref ref) {
+  const span *s = span_at(ref.span);
+  const gcheap *h = gcheap_of(s);
+  unsigned running = half_load_acquire(&h->running);
+  if (half_load_acquire(&const_record_of(s)->marked) != (running ? running : half_load_acquire(&h->last))) return false;
+  return bit_get(marks_of(s), ref.block);
+}

@@ -1,0 +1,25 @@
+/* mutator.h - mutators and the refill of their holes. */
+#ifndef SCALLOC_MUTATOR_H
+#define SCALLOC_MUTATOR_H
+
+#include "gcheap.h"
+
+always_inline gcmutator *mutator_of(scalloc_rt_mutator *m) { return (gcmutator *)(void *)m; }
+
+/* The mutator that has a span hot: by its number. */
+always_inline unsigned mutator_number(const gcmutator *m) {
+  return (unsigned)((size_t)((const char *)m - arena.heaps) / CACHE_LINE);
+}
+always_inline gcmutator *mutator_at(unsigned number) {
+  return (gcmutator *)(void *)(arena.heaps + (size_t)number * CACHE_LINE);
+}
+
+/* Holes and hot spans given up; off the heap's list; the structure is free. */
+void mutator_end(gcmutator *m);
+
+/* Holes and hot spans given up. */
+void mutator_retire(gcmutator *m);
+
+void mutator_after_fork(void);
+
+#endif

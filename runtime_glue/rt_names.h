@@ -1,0 +1,58 @@
+/*
+ * rt_names.h - the names that the glue's files share with each other, as the linker sees them; after those of the core, of
+ * which `arena` is the glue's own. Made by cmake/names.sh.
+ */
+#ifndef SCALLOC_RT_NAMES_H
+#define SCALLOC_RT_NAMES_H
+
+#include "names.h"
+
+#undef arena
+#define arena scalloc_rt_private_arena
+
+#define bits scalloc_rt_private_bits
+#define bits_after_fork scalloc_rt_private_bits_after_fork
+#define bits_clear scalloc_rt_private_bits_clear
+#define bits_count scalloc_rt_private_bits_count
+#define bits_init scalloc_rt_private_bits_init
+#define bits_next_clear scalloc_rt_private_bits_next_clear
+#define bits_next_set scalloc_rt_private_bits_next_set
+#define bits_open scalloc_rt_private_bits_open
+#define bits_set scalloc_rt_private_bits_set
+#define bits_set_shared scalloc_rt_private_bits_set_shared
+#define gcheap_acquire scalloc_rt_private_gcheap_acquire
+#define gcheap_acquire_run scalloc_rt_private_gcheap_acquire_run
+#define gcheap_after_fork scalloc_rt_private_gcheap_after_fork
+#define gcheap_each scalloc_rt_private_gcheap_each
+#define gcheap_first scalloc_rt_private_gcheap_first
+#define gcheap_info scalloc_rt_private_gcheap_info
+#define gcheap_release scalloc_rt_private_gcheap_release
+#define gcheap_release_now scalloc_rt_private_gcheap_release_now
+#define gcspan_has scalloc_rt_private_gcspan_has
+#define gcspan_hold scalloc_rt_private_gcspan_hold
+#define gcspan_let_go scalloc_rt_private_gcspan_let_go
+#define gcspan_merge_freed scalloc_rt_private_gcspan_merge_freed
+#define gcspan_of scalloc_rt_private_gcspan_of
+#define gcspan_try_hold scalloc_rt_private_gcspan_try_hold
+#define gcspan_update scalloc_rt_private_gcspan_update
+#define list_all_unswept scalloc_rt_private_list_all_unswept
+#define list_drop scalloc_rt_private_list_drop
+#define list_move scalloc_rt_private_list_move
+#define list_put scalloc_rt_private_list_put
+#define list_take scalloc_rt_private_list_take
+#define mutator_after_fork scalloc_rt_private_mutator_after_fork
+#define mutator_end scalloc_rt_private_mutator_end
+#define mutator_retire scalloc_rt_private_mutator_retire
+#define quiet_enter scalloc_rt_private_quiet_enter
+#define quiet_init scalloc_rt_private_quiet_init
+#define quiet_leave scalloc_rt_private_quiet_leave
+#define sweep_follow scalloc_rt_private_sweep_follow
+#define sweep_settle scalloc_rt_private_sweep_settle
+#define sweep_some scalloc_rt_private_sweep_some
+#define sweep_update scalloc_rt_private_sweep_update
+#define thread_mark scalloc_rt_private_thread_mark
+#define view_borrower scalloc_rt_private_view_borrower
+#define view_has scalloc_rt_private_view_has
+#define view_hole scalloc_rt_private_view_hole
+
+#endif

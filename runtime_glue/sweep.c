@@ -1,0 +1,160 @@
+/*
+ * sweep.c - sweeping spans one by one, each by whoever took it out of its list.
+ *
+ * A span that is dead as a whole is released without a look at its blocks or bits. Who takes a span out of a list has the say
+ * over it; who only holds it, and finds it gone from its list, leaves it to him.
+ */
+#include "sweep.h"
+
+#include <string.h>
+
+#include "mutator.h"
+#include "quiet.h"
+
+/* The disclaim hook may keep some of the dead. */
+static void ask(gcheap *h, span *s, word_t *dead) {
+  gc_record *r = record_of(s);
+  for (uint32_t w = 0; w * 64 < r->blocks; w++)
+    for (word_t left = dead[w]; left != 0; left &= left - 1) {
+      uint32_t i = w * 64 + (uint32_t)__builtin_ctzll(left);
+      if (h->hooks.disclaim(h->ud, (scalloc_rt_ref){span_index(s), i}, block_at(s, i))) continue;
+      dead[w] &= ~((word_t)1 << i % 64);
+      bits_set(allocs_of(s), i, i + 1);
+      r->used++;
+    }
+}
+
+static void tell(gcheap *h, span *s, const word_t *dead) {
+  scalloc_rt_span_info info;
+  uint64_t bitmap[GC_WORDS];
+  uint32_t n = 0;
+  for (uint32_t w = 0; w < GC_WORDS; w++) {
+    bitmap[w] = w * 64 < record_of(s)->blocks ? dead[w] : 0;
+    n += (uint32_t)__builtin_popcountll(bitmap[w]);
+  }
+  gcheap_info(s, &info);
+  if (n > 0) h->hooks.span_swept(h->ud, span_index(s), &info, bitmap, n);
+}
+
+static bool has_disclaim(const gcheap *h, const span *s) {
+  return h->hooks.disclaim != NULL && (flags_of(s) & SCALLOC_RT_DISCLAIM);
+}
+
+void sweep_update(gcheap *h, span *s, gcmutator *m) {
+  word_t dead[GC_WORDS];
+  bool wanted = h->eager && (h->hooks.span_swept || has_disclaim(h, s));
+  bool died = gcspan_update(s, half_load_acquire(&h->running), half_load_acquire(&h->last), wanted ? dead : NULL);
+  if (!died || !wanted) return;
+  if (m) m->in_hook = true;
+  if (has_disclaim(h, s)) ask(h, s, dead);
+  if (h->hooks.span_swept) tell(h, s, dead);
+  if (m) m->in_hook = false;
+}
+
+static bool has_room(const span *s, int32_t live, uint32_t part) {
+  int32_t blocks = const_record_of(s)->blocks;
+  return blocks - live > blocks / (int32_t)part;
+}
+
+void sweep_settle(span *s, uint32_t merged) {
+  gcslot *slot = gcslot_of(s);
+  word_t w = word_load_acquire(&s->word);
+  bool collectable = is_collectable(s), fresh = is_swept(record_of(s), half_load_acquire(&gcheap_of(s)->last));
+  if (!fresh) { /* of no interest before it is swept */
+    list_put(s, GC_UNSWEPT);
+    gcspan_let_go(s, is_large(s) ? GC_LARGE : GC_RETIRED, merged);
+    return;
+  }
+  if (record_of(s)->used == 0 && pending_of(w) == (int32_t)merged) {
+    gcheap_release(s, SCALLOC_RT_DEAD);
+    return;
+  }
+  bool room = !is_large(s) && has_room(s, record_of(s)->used, collectable ? GC_ROOM : GC_ROOM_BY_HAND);
+  list_put(s, room ? GC_HOLES : GC_SWEPT);
+  w = gcspan_let_go(s, is_large(s) ? GC_LARGE : room ? GC_REUSABLE : GC_RETIRED, merged);
+  if (!collectable) sweep_follow(slot, s, w);
+}
+
+/* Nothing lives in it: whoever gets it out of its list releases it. `w`: its word, not held. False: the word has changed. */
+static bool end_empty(span *s, word_t w) {
+  if (!word_cas_full(&s->word, w, word_with_stage(w, stage_of(w), true))) return false;
+  if (list_drop(s))
+    gcheap_release(s, SCALLOC_RT_DEAD);
+  else
+    gcspan_let_go(s, stage_of(w), 0);
+  return true;
+}
+
+void sweep_follow(gcslot *slot, span *s, word_t w) {
+  for (word_t at = w;; w = word_load_acquire(&s->word)) {
+    if (word_generation(w) != word_generation(at)) return; /* whoever changed it looks after it */
+    gc_stage stage = stage_of(w);
+    if (is_held(w) || (stage != GC_RETIRED && stage != GC_REUSABLE)) return;
+    int32_t live = live_of(s, w);
+    if (live == 0) {
+      if (end_empty(s, w)) return;
+    } else if (stage == GC_RETIRED && has_room(s, live, GC_ROOM_BY_HAND)) {
+      word_t now = word_with_stage(w, GC_REUSABLE, false);
+      if (!word_cas_full(&s->word, w, now)) continue;
+      list_move(slot, s, GC_HOLES, now);
+      at = now; /* a free may have come since that makes it empty */
+    } else {
+      return;
+    }
+  }
+}
+
+/* One span that this thread took out of the unswept list. */
+static void sweep(gcheap *h, span *s, gcmutator *m) {
+  gcspan_hold(s);
+  if (gcspan_is_dead(record_of(s), half_load_acquire(&h->last)) && !h->eager) {
+    gcheap_release(s, SCALLOC_RT_DEAD);
+    return;
+  }
+  uint32_t merged = gcspan_merge_freed(s);
+  sweep_update(h, s, m);
+  sweep_settle(s, merged);
+}
+
+/* Sweepers are counted, so that a cycle can turn between two spans. */
+static void step_in(gcheap *h) {
+  for (;;) {
+    word_add_full(&h->sweepers, 1);
+    if (word_load_acquire(&h->turning) == 0) return;
+    word_add_full(&h->sweepers, (word_t)0 - 1);
+    while (word_load_acquire(&h->turning) != 0) os_yield();
+  }
+}
+
+static bool sweep_one(gcheap *h, gcslot *slot, gcmutator *m) {
+  if (slot->head[GC_UNSWEPT] == 0) return false;
+  step_in(h);
+  span *s = list_take(slot, GC_UNSWEPT);
+  if (s) sweep(h, s, m);
+  word_add_full(&h->sweepers, (word_t)0 - 1);
+  return s != NULL;
+}
+
+size_t sweep_some(gcheap *h, gcmutator *m, size_t most) {
+  size_t n = 0;
+  unsigned slots = half_load_acquire(&h->slots);
+  for (unsigned i = 0; i <= slots; i++) {
+    gcslot *slot = &h->slot[i < slots ? i : GC_LARGE_SLOT];
+    while (n < most && sweep_one(h, slot, m)) n++;
+  }
+  word_add_full(&h->swept, n);
+  return n;
+}
+
+size_t scalloc_rt_sweep(scalloc_rt_heap *h, scalloc_rt_mutator *m, size_t max_spans) {
+  (void)m; /* it may be in another slow path of its thread only if that called a hook, which must not come here */
+  size_t n = 0;
+  while (n < max_spans) {
+    quiet_enter(NULL);
+    size_t some = sweep_some(h, NULL, max_spans - n < 16 ? max_spans - n : 16);
+    quiet_leave(NULL);
+    if (some == 0) break;
+    n += some;
+  }
+  return n;
+}

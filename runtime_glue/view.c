@@ -1,0 +1,182 @@
+/* view.c - the heap as seen from outside: walks, statistics, and what the core asks about lent spans. */
+#include "view.h"
+
+#include <stdio.h>
+
+#include "mutator.h"
+#include "quiet.h"
+
+/* ---- one span ------------------------------------------------------------------------------------------------------------- */
+
+void view_hole(const span *s, uint32_t *from, uint32_t *to) {
+  const gc_record *r = const_record_of(s);
+  *from = *to = 0;
+  if (stage_now(s) != GC_HOT) return;
+  const scalloc_rt_hole *hole = &mutator_at(r->mutator)->published.hole[r->slot];
+  uintptr_t start = (uintptr_t)block_at(s, 0), end = start + (size_t)r->blocks * s->block;
+  uintptr_t lim = __atomic_load_n(&hole->lim, __ATOMIC_ACQUIRE), cur = __atomic_load_n(&hole->cur, __ATOMIC_RELAXED);
+  if (cur < start || lim > end || cur >= lim) return;
+  *from = block_number(gcslot_of(s), cur - start);
+  *to = block_number(gcslot_of(s), lim - start);
+}
+
+bool view_has(const span *s, uint32_t i) {
+  uint32_t from, to;
+  if (!gcspan_has(s, i, half_load_acquire(&gcheap_of(s)->last))) return false;
+  view_hole(s, &from, &to);
+  return i < from || i >= to;
+}
+
+static uint32_t live_blocks(const span *s) {
+  uint32_t n = 0, blocks = const_record_of(s)->blocks;
+  for (uint32_t i = bits_next_set(allocs_of(s), 0, blocks); i < blocks; i = bits_next_set(allocs_of(s), i + 1, blocks))
+    n += view_has(s, i);
+  return n;
+}
+
+static size_t live_bytes(const span *s) {
+  return is_large(s) ? live_blocks(s) * s->large_bytes : live_blocks(s) * (size_t)s->block;
+}
+
+static unsigned state_of(const span *s) {
+  gc_stage stage = stage_now(s);
+  if (stage == GC_HOT) return SCALLOC_RT_HOT;
+  if (stage == GC_DEFERRED) return SCALLOC_RT_DEFERRED;
+  if (stage != GC_NEW && !is_swept(const_record_of(s), half_load_acquire(&gcheap_of(s)->last))) return SCALLOC_RT_UNSWEPT;
+  return stage == GC_LARGE ? SCALLOC_RT_LARGE : stage == GC_REUSABLE ? SCALLOC_RT_REUSABLE : SCALLOC_RT_RETIRED;
+}
+
+/* ---- walks ------------------------------------------------------------------------------------------------------------------ */
+
+static int visit_one(span *s, unsigned states, scalloc_rt_span_visit visit, void *ud) {
+  scalloc_rt_span_info info;
+  if (!(state_of(s) & states)) return 0;
+  gcheap_info(s, &info);
+  return visit(ud, span_index(s), &info);
+}
+
+static int each_in_lists(gcslot *slot, unsigned states, scalloc_rt_span_visit visit, void *ud) {
+  int result = 0;
+  for (unsigned which = 0; which < GC_LISTS; which++)
+    for (uint32_t i = slot->head[which]; i != 0 && result == 0; i = record_of(span_at(i))->next)
+      result = visit_one(span_at(i), states, visit, ud);
+  return result;
+}
+
+int scalloc_rt_each_span(scalloc_rt_heap *h, unsigned states, scalloc_rt_span_visit visit, void *ud) {
+  int result = 0;
+  for (unsigned i = 0; i < GC_ALL_SLOTS && result == 0; i++)
+    if (i < h->slots || i >= GC_LARGE_SLOT) result = each_in_lists(&h->slot[i], states, visit, ud);
+  for (gcmutator *m = h->mutators; m && result == 0; m = m->next)
+    for (unsigned i = 0; i < h->slots && result == 0; i++)
+      if (m->hot[i]) result = visit_one(span_at(m->hot[i]), states, visit, ud);
+  return result;
+}
+
+int scalloc_rt_each_block(scalloc_rt_span number, unsigned which, scalloc_rt_block_visit visit, void *ud) {
+  const span *s = number > 0 && number < word_load_acquire(&bits.reach) ? span_at(number) : NULL;
+  if (s == NULL || span_state_now(s) != SPAN_LENT) return 0;
+  uint32_t blocks = const_record_of(s)->blocks;
+  size_t size = is_large(s) ? s->large_bytes : s->block;
+  int result = 0;
+  for (uint32_t i = bits_next_set(allocs_of(s), 0, blocks); i < blocks && result == 0;
+       i = bits_next_set(allocs_of(s), i + 1, blocks)) {
+    scalloc_rt_ref ref = {number, i};
+    if (!view_has(s, i)) continue;
+    if (which & SCALLOC_RT_ALLOCATED || which & (scalloc_rt_is_marked(ref) ? SCALLOC_RT_MARKED : SCALLOC_RT_UNMARKED))
+      result = visit(ud, ref, block_at(s, i), size);
+  }
+  return result;
+}
+
+/* ---- statistics ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  size_t spans[6], live, kind_live[SCALLOC_RT_KINDS], kind_spans[SCALLOC_RT_KINDS];
+} totals;
+
+static int add(void *ud, scalloc_rt_span number, const scalloc_rt_span_info *info) {
+  totals *t = ud;
+  const span *s = span_at(number);
+  size_t live = live_bytes(s);
+  t->spans[__builtin_ctz(state_of(s))]++;
+  t->live += live;
+  t->kind_live[info->kind] += live;
+  t->kind_spans[info->kind]++;
+  return 0;
+}
+
+typedef struct {
+  char *at;
+  size_t left, length; /* of the buffer; of the text, cut or not */
+} writer;
+
+__attribute__((format(printf, 2, 3))) static void write_text(writer *w, const char *format, ...);
+#include <stdarg.h>
+static void write_text(writer *w, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  int n = vsnprintf(w->at, w->left, format, list);
+  va_end(list);
+  if (n < 0) return;
+  size_t step = (size_t)n < w->left ? (size_t)n : w->left ? w->left - 1 : 0;
+  w->at += step;
+  w->left -= step;
+  w->length += (size_t)n;
+}
+
+size_t scalloc_rt_stats_json(scalloc_rt_heap *h, char *buffer, size_t size) {
+  totals t = {.live = 0};
+  writer w = {.at = buffer, .left = size};
+  scalloc_rt_each_span(h, SCALLOC_RT_ANY, add, &t);
+  write_text(&w, "{\"spans\":{\"hot\":%zu,\"retired\":%zu,\"reusable\":%zu,\"unswept\":%zu,\"deferred\":%zu,\"large\":%zu},",
+             t.spans[0], t.spans[1], t.spans[2], t.spans[3], t.spans[4], t.spans[5]);
+  write_text(&w, "\"bytes\":{\"live\":%zu,\"committed\":%zu,\"limit\":%zu},", t.live, (size_t)word_load_acquire(&h->bytes),
+             h->limit);
+  write_text(&w, "\"counts\":{\"cycles\":%zu,\"swept\":%zu,\"released\":%zu,\"refills\":%zu},\"kinds\":[",
+             (size_t)word_load_acquire(&h->cycles), (size_t)word_load_acquire(&h->swept),
+             (size_t)word_load_acquire(&h->released), (size_t)word_load_acquire(&h->refills));
+  for (unsigned k = 0; k < h->kinds; k++)
+    write_text(&w, "%s{\"name\":\"%s\",\"spans\":%zu,\"live\":%zu}", k ? "," : "", h->kind[k].name ? h->kind[k].name : "",
+               t.kind_spans[k], t.kind_live[k]);
+  write_text(&w, "]}");
+  return w.length;
+}
+
+/* ---- for the core ------------------------------------------------------------------------------------------------------------ */
+
+static span_state core_state(const span *s, size_t *live) {
+  gc_stage stage = stage_now(s);
+  *live = gcheap_of(s) ? live_bytes(s) : 0;
+  if (is_large(s)) return SPAN_LARGE;
+  return stage == GC_HOT || stage == GC_NEW ? SPAN_HOT : stage == GC_REUSABLE ? SPAN_REUSABLE : SPAN_FLOATING;
+}
+
+static bool core_find(const span *s, const void *address, scalloc_block *out) {
+  size_t offset = (uintptr_t)address - (uintptr_t)block_at(s, 0);
+  uint32_t i = 0;
+  if (is_large(s)) {
+    if (offset >= s->large_bytes) return false;
+  } else {
+    i = offset < SPAN_BYTES ? block_number(gcslot_of(s), offset) : GC_BLOCKS;
+    if (i >= const_record_of(s)->blocks) return false;
+  }
+  *out = (scalloc_block){.start = is_large(s) ? span_start(s) : block_at(s, i),
+                         .size = is_large(s) ? s->large_bytes : s->block,
+                         .live = view_has(s, i)};
+  return true;
+}
+
+static const char *core_fault(const span *s) {
+  const gc_record *r = const_record_of(s);
+  const gcheap *h = gcheap_of(s);
+  if (h == NULL) return "lent to nobody";
+  if (r->blocks > GC_BLOCKS || r->slot >= GC_ALL_SLOTS) return "a record of the runtime glue that is out of bounds";
+  if (is_held(word_load_acquire(&s->word))) return "held by nobody";
+  if (stage_now(s) == GC_HOT ? s->in_list : !s->in_list) return "in a list while hot, or in none while not";
+  if (bits_count(allocs_of(s), r->blocks) != r->used && is_swept(r, h->last)) return "alloc bits are not what is used";
+  if (is_large(s)) return NULL;
+  return (size_t)s->first + (size_t)r->blocks * s->block > SPAN_BYTES ? "blocks beyond its end" : NULL;
+}
+
+const lend_borrower view_borrower = {.state = core_state, .find = core_find, .fault = core_fault};
