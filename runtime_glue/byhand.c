@@ -1,4 +1,5 @@
 /* byhand.c - blocks freed one by one. */
+#include "mutator.h"
 #include "quiet.h"
 #include "sweep.h"
 #include "view.h"
@@ -40,7 +41,7 @@ static word_t count(span *s) {
 }
 
 void scalloc_rt_free(scalloc_rt_mutator *m, void *block) {
-  (void)m;
+  gcmutator *user = m ? mutator_of(m) : NULL;
   if (block == NULL) return;
   span *s = gcspan_of(block);
   if (s == NULL) invalid(block, "not in a span of a runtime's heap");
@@ -48,9 +49,9 @@ void scalloc_rt_free(scalloc_rt_mutator *m, void *block) {
   if (!bit_get(allocs_of(s), i)) invalid(block, "no live block of this heap");
   if (!bit_win(freeds_of(s), i)) os_panic("double free", block, "the block was freed before");
   if (is_large(s)) {
-    quiet_enter(NULL);
+    quiet_enter(user);
     free_large(s);
-    quiet_leave(NULL);
+    quiet_leave(user);
     return;
   }
   gcslot *slot = gcslot_of(s);
@@ -58,7 +59,7 @@ void scalloc_rt_free(scalloc_rt_mutator *m, void *block) {
   word_t w = count(s);
   if (collectable || stage_of(w) == GC_HOT || is_held(w)) return; /* who has it takes it out */
   if (live_of(s, w) != 0 && stage_of(w) == GC_REUSABLE) return;
-  quiet_enter(NULL);
+  quiet_enter(user);
   sweep_follow(slot, s, w);
-  quiet_leave(NULL);
+  quiet_leave(user);
 }

@@ -1,19 +1,21 @@
 /*
  * cycle.c - begin, end and abort: a new number, and no look at any span but those that are hot.
  */
-#include <errno.h>
-
 #include "mutator.h"
 #include "quiet.h"
 #include "sweep.h"
 
 /* Keeps sweepers between two spans. */
 static void turn(gcheap *h) {
+  quiet_enter(NULL);
   while (!word_cas_full(&h->turning, 0, 1)) os_yield();
   while (word_load_acquire(&h->sweepers) != 0) os_yield();
 }
 
-static void turned(gcheap *h) { word_store_release(&h->turning, 0); }
+static void turned(gcheap *h) {
+  word_store_release(&h->turning, 0);
+  quiet_leave(NULL);
+}
 
 /* ---- when the numbers are used up, after 2^32 cycles: every span is made to say 1 ---- */
 
@@ -36,7 +38,7 @@ static void renumber_all(gcheap *h) {
       if (m->hot[slot]) {
         span *s = span_at(m->hot[slot]);
         gcspan_hold(s);
-        sweep_update(h, s, NULL);
+        sweep_update(h, s);
         renumber(s);
         gcspan_let_go(s, GC_HOT, 0);
       }
@@ -53,6 +55,7 @@ void scalloc_rt_cycle_begin(scalloc_rt_heap *h) {
     while (scalloc_rt_sweep(h, NULL, SIZE_MAX) > 0) continue;
   turn(h);
   if (last_number) renumber_all(h);
+  h->collector = thread_mark();
   half_store_release(&h->running, ++h->number);
   turned(h);
 }
@@ -65,7 +68,7 @@ static void blacken(gcheap *h, gcmutator *m, unsigned slot) {
   uint32_t from = block_number(&h->slot[slot], hole->cur - (uintptr_t)block_at(s, 0));
   uint32_t to = block_number(&h->slot[slot], hole->lim - (uintptr_t)block_at(s, 0));
   gcspan_hold(s);
-  sweep_update(h, s, NULL);
+  sweep_update(h, s);
   bits_set_shared(marks_of(s), from, to);
   gcspan_let_go(s, GC_HOT, 0);
 }

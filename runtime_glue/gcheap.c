@@ -17,6 +17,7 @@ arena_state arena;
 static spin_lock heaps_lock;
 static gcheap *heaps, *unused;
 static uint32_t heaps_made;
+static volatile word_t ready;
 
 static void *refuse(int error) {
   errno = error;
@@ -37,23 +38,28 @@ void gcheap_after_fork(void) {
 /* The first heap: the arena, the tables beside it, what the core wants to know of lent spans, forks. */
 static bool begin(void) {
   if (!arena_init()) return false;
-  if (word_load_acquire(&arena.next) != 0) return true;
+  if (word_load_acquire(&ready)) return true;
   arena_state where = lend_register(&view_borrower);
   lock_take(&heaps_lock);
   if (arena.base == 0) arena = where;
   lock_give(&heaps_lock);
   if (!bits_init() || !quiet_init()) return false;
-  word_store_release(&arena.next, 1); /* here: ready */
+  word_store_release(&ready, 1);
   return true;
 }
 
+/* A zeroed heap structure. */
 static gcheap *make(void) {
   gcheap *h;
   lock_take(&heaps_lock);
   h = unused;
   if (h) unused = h->next;
   lock_give(&heaps_lock);
-  return h ? h : arena_metadata((sizeof *h + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+  if (h == NULL) return arena_metadata((sizeof *h + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+  memset(h->slot, 0, h->slots * sizeof h->slot[0]); /* what was not used is zero */
+  memset(&h->slot[GC_LARGE_SLOT], 0, 2 * sizeof h->slot[0]);
+  memset(h, 0, offsetof(gcheap, slot));
+  return h;
 }
 
 scalloc_rt_heap *scalloc_rt_heap_create(const scalloc_rt_heap_conf *conf) {
@@ -61,15 +67,14 @@ scalloc_rt_heap *scalloc_rt_heap_create(const scalloc_rt_heap_conf *conf) {
   if (conf && conf->size != sizeof c) return refuse(EINVAL);
   if (conf) c = *conf;
   if (!begin()) return refuse(ENOMEM);
+  quiet_enter(NULL);
   gcheap *h = make();
-  if (h == NULL) return refuse(ENOMEM);
-  memset(h, 0, sizeof *h);
+  if (h == NULL) return quiet_leave(NULL), refuse(ENOMEM);
   h->hooks = c.hooks;
   h->ud = c.ud;
   h->limit = c.limit;
   h->eager = c.hooks.span_swept != NULL;
   h->last = h->number = 1;
-  quiet_enter(NULL);
   lock_take(&heaps_lock);
   h->id = ++heaps_made;
   h->next = heaps;
@@ -87,6 +92,7 @@ int scalloc_rt_kind_new(scalloc_rt_heap *h, const scalloc_rt_kind_conf *conf) {
   if (conf && sound) c = *conf;
   if (c.align == 0) c.align = 16;
   if (!sound || (c.align & (c.align - 1)) != 0 || c.align > PAGE || c.flags > 127) return refuse(EINVAL), -1;
+  quiet_enter(NULL);
   lock_take(&h->lock);
   unsigned n = h->kinds;
   if (n < SCALLOC_RT_KINDS) {
@@ -95,6 +101,7 @@ int scalloc_rt_kind_new(scalloc_rt_heap *h, const scalloc_rt_kind_conf *conf) {
     half_store_release(&h->kinds, n + 1);
   }
   lock_give(&h->lock);
+  quiet_leave(NULL);
   return n < SCALLOC_RT_KINDS ? (int)n : (refuse(ENOMEM), -1);
 }
 
@@ -124,20 +131,30 @@ static void define_slot(gcslot *slot, unsigned c, int kind) {
   slot->reciprocal = (((uint64_t)1 << RECIPROCAL_SHIFT) + granules - 1) / granules;
 }
 
-unsigned scalloc_rt_slot(scalloc_rt_heap *h, int kind, size_t size, size_t *rounded) {
-  if (!is_kind(h, kind) || size > LARGE_MIN) return refuse(EINVAL), SCALLOC_RT_NO_SLOT;
-  gckind *k = &h->kind[kind];
-  size_t align = k->align, bytes = size == 0 ? align : (size + align - 1) & ~(align - 1);
-  /* Blocks lie at multiples of the power of two in their size, and the class of a multiple of one is a multiple again. */
-  unsigned c = align >= 16 ? class_of_malloc(bytes) : class_of(bytes), n;
+/* The slot of a class, + 1, made if need be; 0: there are too many. */
+static unsigned slot_of_class(gcheap *h, int kind, unsigned c) {
+  volatile unsigned *of = &h->kind[kind].slot_of_class[c];
+  unsigned n = half_load_acquire(of);
+  if (n != 0) return n;
+  quiet_enter(NULL);
   lock_take(&h->lock);
-  n = k->slot_of_class[c];
+  n = half_load_acquire(of);
   if (n == 0 && h->slots < SCALLOC_RT_SLOTS) {
-    n = k->slot_of_class[c] = h->slots + 1;
-    define_slot(&h->slot[h->slots], c, kind);
+    n = h->slots + 1;
+    define_slot(&h->slot[n - 1], c, kind);
     half_store_release(&h->slots, n);
+    half_store_release(of, n);
   }
   lock_give(&h->lock);
+  quiet_leave(NULL);
+  return n;
+}
+
+unsigned scalloc_rt_slot(scalloc_rt_heap *h, int kind, size_t size, size_t *rounded) {
+  if (!is_kind(h, kind) || size > LARGE_MIN) return refuse(EINVAL), SCALLOC_RT_NO_SLOT;
+  size_t align = h->kind[kind].align, bytes = size == 0 ? align : (size + align - 1) & ~(align - 1);
+  /* Blocks lie at multiples of the power of two in their size, and the class of a multiple of one is a multiple again. */
+  unsigned c = align >= 16 ? class_of_malloc(bytes) : class_of(bytes), n = slot_of_class(h, kind, c);
   if (n == 0) return refuse(ENOMEM), SCALLOC_RT_NO_SLOT;
   if (rounded) *rounded = class_size(c);
   return n - 1;

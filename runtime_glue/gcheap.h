@@ -35,11 +35,11 @@ typedef struct gcmutator {
   scalloc_rt_mutator published;
   gcheap *heap;
   volatile word_t in_slow; /* the thread is in a slow path; quiet.h */
-  bool in_hook;            /* in one that must not allocate */
   bool in_pressure;
   volatile word_t orphan; /* its thread is not in this process any more (fork) */
   void *thread;           /* last seen; thread_mark() of it */
   size_t since;           /* bytes handed out since pressure was called */
+  size_t refills, swept;  /* counters of this mutator */
   uint32_t fresh;         /* the large block it was given last, until its next slow path: survives a cycle like a hole */
   struct gcmutator *next; /* of its heap, under the heap's lock; or of the unused ones */
   uint32_t hot[SCALLOC_RT_SLOTS];
@@ -52,6 +52,7 @@ struct scalloc_rt_heap {
   volatile unsigned running; /* C */
   volatile unsigned last;    /* L */
   unsigned number;           /* the highest used for a cycle */
+  void *collector;           /* thread_mark of who began the running one */
   uint32_t id;               /* chooses the stack of the pool */
   scalloc_rt_hooks hooks;
   void *ud;

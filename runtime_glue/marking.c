@@ -35,7 +35,7 @@ static never_inline void first_touch(gcheap *h, span *s) {
   gcspan_hold(s);
   gc_stage stage = stage_now(s);
   uint32_t merged = gcspan_merge_freed(s);
-  sweep_update(h, s, NULL);
+  sweep_update(h, s);
   gcslot *slot = gcslot_of(s);
   word_t w = gcspan_let_go(s, stage, merged);
   if (!is_collectable(s)) sweep_follow(slot, s, w);

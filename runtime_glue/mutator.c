@@ -16,28 +16,32 @@ static gcmutator *unused;
 
 void mutator_after_fork(void) { lock_give(&unused_lock); }
 
+/* A zeroed mutator; one that has ended has no holes. */
 static gcmutator *make(void) {
   gcmutator *m;
   lock_take(&unused_lock);
   m = unused;
   if (m) unused = m->next;
   lock_give(&unused_lock);
-  return m ? m : arena_metadata((sizeof *m + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+  if (m == NULL) return arena_metadata((sizeof *m + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+  memset(&m->published, 0, offsetof(scalloc_rt_mutator, hole));
+  memset(&m->heap, 0, offsetof(gcmutator, hot) - offsetof(gcmutator, heap));
+  return m;
 }
 
 scalloc_rt_mutator *scalloc_rt_attach(scalloc_rt_heap *h, void *rt) {
+  quiet_enter(NULL);
   gcmutator *m = make();
   if (m == NULL) {
+    quiet_leave(NULL);
     errno = ENOMEM;
     return NULL;
   }
-  memset(m, 0, sizeof *m);
   m->published.rt = rt;
   m->published.budget = BUDGET;
   m->published.nslots = h->slots;
   m->heap = h;
   m->thread = thread_mark();
-  quiet_enter(NULL);
   lock_take(&h->lock);
   m->next = h->mutators;
   h->mutators = m;
@@ -63,6 +67,12 @@ static void zero(span *s, uint32_t from, uint32_t to) {
   if (dirty > start) memset(start, 0, (size_t)(dirty - start));
 }
 
+/* What is allocated in a cycle lives. Held. */
+static void allocate_marked(gcheap *h, span *s, uint32_t from, uint32_t to) {
+  gcspan_update(s, half_load_acquire(&h->running), half_load_acquire(&h->last), NULL); /* a fresh one has stale marks */
+  bits_set_shared(marks_of(s), from, to);
+}
+
 /* HOT and held: the next run of free blocks becomes the mutator's hole. False: there is none. */
 static bool next_hole(gcmutator *m, span *s) {
   gc_record *r = record_of(s);
@@ -78,7 +88,7 @@ static bool next_hole(gcmutator *m, span *s) {
   bits_set(allocs_of(s), from, to);
   r->used = (uint16_t)(r->used + to - from);
   r->cursor = (uint16_t)to;
-  if (half_load_acquire(&m->heap->running) != 0) bits_set_shared(marks_of(s), from, to); /* allocated in a cycle: lives */
+  if (half_load_acquire(&m->heap->running) != 0) allocate_marked(m->heap, s, from, to);
   publish(m, r->slot, block_at(s, from), block_at(s, to));
   m->published.budget -= (int64_t)bytes;
   m->since += bytes;
@@ -90,7 +100,7 @@ static bool refill_hot(gcmutator *m, span *s) {
   gc_record *r = record_of(s);
   gcspan_hold(s);
   uint32_t merged = gcspan_merge_freed(s);
-  sweep_update(m->heap, s, m);
+  sweep_update(m->heap, s);
   bool found = next_hole(m, s);
   if (!found && r->blocks - r->used > r->blocks / GC_ROOM) {
     r->cursor = 0;
@@ -127,8 +137,8 @@ static bool refill_from_list(gcmutator *m, unsigned slot, unsigned which) {
   while (m->heap->slot[slot].head[which] != 0 && (s = list_take(&m->heap->slot[slot], which)) != NULL) {
     gcspan_hold(s);
     uint32_t merged = gcspan_merge_freed(s);
-    sweep_update(m->heap, s, m);
-    if (which == GC_UNSWEPT) word_add_full(&m->heap->swept, 1);
+    sweep_update(m->heap, s);
+    if (which == GC_UNSWEPT) m->swept++;
     const gc_record *r = record_of(s);
     if (r->blocks - r->used <= r->blocks / GC_ROOM && which == GC_UNSWEPT)
       sweep_settle(s, merged);
@@ -141,14 +151,12 @@ static bool refill_from_list(gcmutator *m, unsigned slot, unsigned which) {
 /* False: no memory, *why set. */
 static bool refill(gcmutator *m, unsigned slot, enum scalloc_rt_why *why) {
   gcheap *h = m->heap;
-  word_add_full(&h->refills, 1);
+  m->refills++;
   if (m->hot[slot] && refill_hot(m, span_at(m->hot[slot]))) return true;
   publish(m, slot, NULL, NULL);
   if (refill_from_list(m, slot, GC_HOLES) || refill_from_list(m, slot, GC_UNSWEPT)) return true;
-  m->in_hook = true;
   span *s = gcheap_acquire(h, slot, why);
-  if (s == NULL && sweep_some(h, m, SIZE_MAX) > 0) s = gcheap_acquire(h, slot, why);
-  m->in_hook = false;
+  if (s == NULL && sweep_some(h, SIZE_MAX) > 0) s = gcheap_acquire(h, slot, why);
   return s != NULL && heat(m, s, 0);
 }
 
@@ -167,7 +175,7 @@ static bool pressure(gcmutator *m, enum scalloc_rt_why why) {
 
 /* At the beginning of every slow path. */
 static void arrive(gcmutator *m) {
-  if (m->in_hook) os_panic("invalid call", m, "allocation inside a hook of the same heap");
+  if (word_load_relaxed(&m->in_slow) != 0) os_panic("invalid call", m, "allocation inside a hook of the same heap");
   if (word_load_acquire(&m->orphan)) os_panic("invalid call", m, "mutator of a thread that a fork left behind");
   m->thread = thread_mark();
   m->fresh = 0;
@@ -223,13 +231,12 @@ void *scalloc_rt_alloc_large(scalloc_rt_mutator *published, int kind, size_t siz
   arrive(m);
   for (;;) {
     quiet_enter(m);
-    m->in_hook = true;
     s = gcheap_acquire_run(h, kind, size ? size : 1, &why);
-    if (s == NULL && sweep_some(h, m, SIZE_MAX) > 0) s = gcheap_acquire_run(h, kind, size ? size : 1, &why);
-    m->in_hook = false;
+    if (s == NULL && sweep_some(h, SIZE_MAX) > 0) s = gcheap_acquire_run(h, kind, size ? size : 1, &why);
     if (s) {
       bits_set(allocs_of(s), 0, 1);
       record_of(s)->used = 1;
+      if (half_load_acquire(&h->running) != 0) allocate_marked(h, s, 0, 1);
       m->fresh = span_index(s);
       list_put(s, GC_SWEPT);
       gcspan_let_go(s, GC_LARGE, 0);
@@ -271,6 +278,8 @@ void mutator_retire(gcmutator *m) {
 void mutator_end(gcmutator *m) {
   gcheap *h = m->heap;
   mutator_retire(m);
+  word_add_full(&h->swept, m->swept);
+  word_add_full(&h->refills, m->refills);
   lock_take(&h->lock);
   for (gcmutator **at = &h->mutators; *at; at = &(*at)->next)
     if (*at == m) {

@@ -23,25 +23,17 @@ static bool held_up(void) {
   return by != 0 && by != (word_t)thread_mark();
 }
 
-static void visit(void) {
-  for (;;) {
-    word_add_full(&visitors, 1);
-    if (!held_up()) return;
-    word_add_full(&visitors, (word_t)0 - 1);
-    wait_for_fork();
-  }
-}
+static __thread unsigned depth __attribute__((tls_model("initial-exec"))); /* regions that this thread is in */
 
 void quiet_enter(gcmutator *m) {
-  if (m == NULL) {
-    visit();
-    return;
-  }
+  volatile word_t *inside = m ? &m->in_slow : &visitors;
   for (;;) {
-    if (word_add_full(&m->in_slow, 1) > 0 || !held_up()) return;
-    word_add_full(&m->in_slow, (word_t)0 - 1);
+    word_add_full(inside, 1);
+    if (depth > 0 || !held_up()) break;
+    word_add_full(inside, (word_t)0 - 1);
     wait_for_fork();
   }
+  depth++;
 }
 
 /* The stop that a signal handler put off; the thread holds nothing now. */
@@ -56,14 +48,15 @@ static void stop(gcmutator *m) {
 }
 
 void quiet_leave(gcmutator *m) {
+  depth--;
   if (m == NULL) {
     word_add_full(&visitors, (word_t)0 - 1);
     return;
   }
-  word_t depth = word_load_relaxed(&m->in_slow) - 1;
-  word_store_release(&m->in_slow, depth);
+  word_t left = word_load_relaxed(&m->in_slow) - 1;
+  word_store_release(&m->in_slow, left);
   __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a handler that comes now stops the thread itself; one that came has set poll */
-  if (depth == 0 && m->published.poll & 1) stop(m);
+  if (left == 0 && m->published.poll & 1) stop(m);
 }
 
 bool scalloc_rt_defer_stop(scalloc_rt_mutator *m) {
@@ -94,8 +87,9 @@ void scalloc_rt_fork_parent(void) {
   if (--fork_depth == 0) word_store_release(&forking, 0);
 }
 
-/* The threads of other mutators are not in this process. */
+/* The threads of other mutators are not in this process, nor one that was collecting. */
 static void orphan(gcheap *h) {
+  if (h->running != 0 && h->collector != thread_mark()) half_store_release(&h->running, 0);
   for (gcmutator *m = h->mutators; m; m = m->next) {
     if (m->thread == thread_mark()) continue;
     word_store_release(&m->in_slow, 0);

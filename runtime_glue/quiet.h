@@ -2,7 +2,7 @@
  * quiet.h - slow paths as regions: a thread inside one must not be stopped for long, and no fork comes between.
  *
  * Entering raises a flag of the mutator, or a count of the process for threads without one, then looks whether a fork is being
- * prepared; preparing raises that flag, then waits for the others to fall. Regions of one mutator nest.
+ * prepared; preparing raises that flag, then waits for the others to fall. Regions nest: inside one, a thread is never held up.
  */
 #ifndef SCALLOC_QUIET_H
 #define SCALLOC_QUIET_H

@@ -40,15 +40,13 @@ static bool has_disclaim(const gcheap *h, const span *s) {
   return h->hooks.disclaim != NULL && (flags_of(s) & SCALLOC_RT_DISCLAIM);
 }
 
-void sweep_update(gcheap *h, span *s, gcmutator *m) {
+void sweep_update(gcheap *h, span *s) {
   word_t dead[GC_WORDS];
   bool wanted = h->eager && (h->hooks.span_swept || has_disclaim(h, s));
   bool died = gcspan_update(s, half_load_acquire(&h->running), half_load_acquire(&h->last), wanted ? dead : NULL);
   if (!died || !wanted) return;
-  if (m) m->in_hook = true;
   if (has_disclaim(h, s)) ask(h, s, dead);
   if (h->hooks.span_swept) tell(h, s, dead);
-  if (m) m->in_hook = false;
 }
 
 static bool has_room(const span *s, int32_t live, uint32_t part) {
@@ -105,14 +103,14 @@ void sweep_follow(gcslot *slot, span *s, word_t w) {
 }
 
 /* One span that this thread took out of the unswept list. */
-static void sweep(gcheap *h, span *s, gcmutator *m) {
+static void sweep(gcheap *h, span *s) {
   gcspan_hold(s);
   if (gcspan_is_dead(record_of(s), half_load_acquire(&h->last)) && !h->eager) {
     gcheap_release(s, SCALLOC_RT_DEAD);
     return;
   }
   uint32_t merged = gcspan_merge_freed(s);
-  sweep_update(h, s, m);
+  sweep_update(h, s);
   sweep_settle(s, merged);
 }
 
@@ -126,34 +124,34 @@ static void step_in(gcheap *h) {
   }
 }
 
-static bool sweep_one(gcheap *h, gcslot *slot, gcmutator *m) {
+static bool sweep_one(gcheap *h, gcslot *slot) {
   if (slot->head[GC_UNSWEPT] == 0) return false;
   step_in(h);
   span *s = list_take(slot, GC_UNSWEPT);
-  if (s) sweep(h, s, m);
+  if (s) sweep(h, s);
   word_add_full(&h->sweepers, (word_t)0 - 1);
   return s != NULL;
 }
 
-size_t sweep_some(gcheap *h, gcmutator *m, size_t most) {
+size_t sweep_some(gcheap *h, size_t most) {
   size_t n = 0;
   unsigned slots = half_load_acquire(&h->slots);
   for (unsigned i = 0; i <= slots; i++) {
     gcslot *slot = &h->slot[i < slots ? i : GC_LARGE_SLOT];
-    while (n < most && sweep_one(h, slot, m)) n++;
+    while (n < most && sweep_one(h, slot)) n++;
   }
   word_add_full(&h->swept, n);
   return n;
 }
 
 size_t scalloc_rt_sweep(scalloc_rt_heap *h, scalloc_rt_mutator *m, size_t max_spans) {
-  (void)m; /* it may be in another slow path of its thread only if that called a hook, which must not come here */
-  size_t n = 0;
-  while (n < max_spans) {
-    quiet_enter(NULL);
-    size_t some = sweep_some(h, NULL, max_spans - n < 16 ? max_spans - n : 16);
-    quiet_leave(NULL);
-    if (some == 0) break;
+  enum { AT_ONCE = 16 }; /* then a stop or a fork may come */
+  gcmutator *user = m ? mutator_of(m) : NULL;
+  size_t n = 0, some = 1;
+  while (n < max_spans && some > 0) {
+    quiet_enter(user);
+    some = sweep_some(h, max_spans - n < AT_ONCE ? max_spans - n : AT_ONCE);
+    quiet_leave(user);
     n += some;
   }
   return n;

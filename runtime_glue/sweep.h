@@ -6,8 +6,8 @@
 
 enum { GC_ROOM = 16, GC_ROOM_BY_HAND = 4 }; /* REUSABLE: more than 1 / that of its blocks are free */
 
-/* Held: writes THE RULE down, telling the hooks of the dead; frees by hand have been merged. `m` may be NULL. */
-void sweep_update(gcheap *h, span *s, gcmutator *m);
+/* Held: writes THE RULE down, telling the hooks of the dead; frees by hand have been merged. */
+void sweep_update(gcheap *h, span *s);
 
 /* Held, in no list, not hot: to the list and the stage that its blocks ask for, or released; lets go of it. */
 void sweep_settle(span *s, uint32_t merged);
@@ -16,6 +16,6 @@ void sweep_settle(span *s, uint32_t merged);
 void sweep_follow(gcslot *slot, span *s, word_t w);
 
 /* Sweeps up to `most` unswept spans of all slots; how many. */
-size_t sweep_some(gcheap *h, gcmutator *m, size_t most);
+size_t sweep_some(gcheap *h, size_t most);
 
 #endif

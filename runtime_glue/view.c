@@ -1,6 +1,7 @@
 /* view.c - the heap as seen from outside: walks, statistics, and what the core asks about lent spans. */
 #include "view.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "mutator.h"
@@ -111,9 +112,7 @@ typedef struct {
   size_t left, length; /* of the buffer; of the text, cut or not */
 } writer;
 
-__attribute__((format(printf, 2, 3))) static void write_text(writer *w, const char *format, ...);
-#include <stdarg.h>
-static void write_text(writer *w, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void write_text(writer *w, const char *format, ...) {
   va_list list;
   va_start(list, format);
   int n = vsnprintf(w->at, w->left, format, list);
@@ -125,6 +124,12 @@ static void write_text(writer *w, const char *format, ...) {
   w->length += (size_t)n;
 }
 
+/* A name, without what JSON would want escaped. */
+static void write_name(writer *w, const char *name) {
+  for (; name && *name; name++)
+    if ((unsigned char)*name >= ' ' && *name != '"' && *name != '\\') write_text(w, "%c", *name);
+}
+
 size_t scalloc_rt_stats_json(scalloc_rt_heap *h, char *buffer, size_t size) {
   totals t = {.live = 0};
   writer w = {.at = buffer, .left = size};
@@ -133,12 +138,15 @@ size_t scalloc_rt_stats_json(scalloc_rt_heap *h, char *buffer, size_t size) {
              t.spans[0], t.spans[1], t.spans[2], t.spans[3], t.spans[4], t.spans[5]);
   write_text(&w, "\"bytes\":{\"live\":%zu,\"committed\":%zu,\"limit\":%zu},", t.live, (size_t)word_load_acquire(&h->bytes),
              h->limit);
+  size_t swept = word_load_acquire(&h->swept), refills = word_load_acquire(&h->refills);
+  for (const gcmutator *m = h->mutators; m; m = m->next) swept += m->swept, refills += m->refills;
   write_text(&w, "\"counts\":{\"cycles\":%zu,\"swept\":%zu,\"released\":%zu,\"refills\":%zu},\"kinds\":[",
-             (size_t)word_load_acquire(&h->cycles), (size_t)word_load_acquire(&h->swept),
-             (size_t)word_load_acquire(&h->released), (size_t)word_load_acquire(&h->refills));
-  for (unsigned k = 0; k < h->kinds; k++)
-    write_text(&w, "%s{\"name\":\"%s\",\"spans\":%zu,\"live\":%zu}", k ? "," : "", h->kind[k].name ? h->kind[k].name : "",
-               t.kind_spans[k], t.kind_live[k]);
+             (size_t)word_load_acquire(&h->cycles), swept, (size_t)word_load_acquire(&h->released), refills);
+  for (unsigned k = 0; k < h->kinds; k++) {
+    write_text(&w, "%s{\"name\":\"", k ? "," : "");
+    write_name(&w, h->kind[k].name);
+    write_text(&w, "\",\"spans\":%zu,\"live\":%zu}", t.kind_spans[k], t.kind_live[k]);
+  }
   write_text(&w, "]}");
   return w.length;
 }

@@ -198,8 +198,8 @@ void *scalloc_rt_alloc_large(scalloc_rt_mutator *mutator, int kind, size_t size)
 /* Up to n blocks of a slot at once into out; how many. Fewer than n only when memory is refused. */
 size_t scalloc_rt_alloc_many(scalloc_rt_mutator *mutator, unsigned slot, void **out, size_t n);
 
-/* Frees a block of an EXPLICIT_FREE or UNCOLLECTABLE kind, by any thread; mutator may be NULL, and is a hint. A second free of
-   the same block, or one of no block, aborts with one line. Constant time; NULL is fine. */
+/* Frees a block of an EXPLICIT_FREE or UNCOLLECTABLE kind, by any thread; `mutator` is the caller's, or NULL if it has none. A
+   second free of the same block, or one of no block, aborts with one line. Constant time; NULL is fine. */
 void scalloc_rt_free(scalloc_rt_mutator *mutator, void *block);
 
 /* Memory elsewhere that hangs on objects of this heap: counts against the budget (negative: given back), not the limit. */
@@ -244,7 +244,7 @@ void scalloc_rt_cycle_abort(scalloc_rt_heap *heap);
 /*
  * Sweeps up to max_spans spans that the last complete cycle left to be swept; how many, 0 = nothing left. Allocation does the
  * same by itself, a span at a time, so calling this is a matter of returning memory early. Any thread, also several, also while
- * mutators run; `mutator` may be NULL, and is a hint. A span without a mark is released in O(1).
+ * mutators run; `mutator` is the caller's, or NULL if it has none. A span without a mark is released in O(1).
  */
 size_t scalloc_rt_sweep(scalloc_rt_heap *heap, scalloc_rt_mutator *mutator, size_t max_spans);
 
