@@ -1,8 +1,9 @@
 #!/bin/sh
 # usage: includes.sh ROOT
-# Every file of the core includes only files above it in this list, so there are no cycles; the core knows nothing of what is
-# built on it; only platform.h and os_*.c know which system and processor they are compiled for.
-order='
+# Every file of the core, and of the glue, includes only files above it in its list, so there are no cycles; the core knows
+# nothing of what is built on it, the glue of the core what its order names after "core"; only platform.h and os_*.c know which
+# system and processor they are compiled for.
+core_order='
 names.h platform.h scalloc/scalloc.h
 atomics.h config.h
 os.h os_linux.c
@@ -24,6 +25,17 @@ fork.h fork.c
 thread.h thread.c track.c
 malloc.c stats.c check.c
 '
+glue_order='
+names.h platform.h scalloc/scalloc.h scalloc/runtime_glue.h
+lend.h lock.h large.h
+rt_names.h glue.h
+bits.h bits.c
+gcspan.h gcspan.c
+gcheap.h gclists.c
+quiet.h mutator.h sweep.h view.h
+sweep.c gcheap.c quiet.c mutator.c
+marking.c byhand.c cycle.c view.c
+'
 root=$1
 status=0
 complain() {
@@ -41,33 +53,40 @@ rank() { # of a name in the list; nothing if it is not there
   done
 }
 
-for file in "$root"/scalloc/*.[ch]; do
-  name=${file##*/}
-  mine=$(rank "$name")
-  [ -n "$mine" ] || { complain "scalloc/$name: not in the include order of tests/unit/includes.sh"; continue; }
-  for included in $(sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*"\([^"]*\)".*/\1/p' "$file"); do
-    other=$(rank "$included")
-    if [ -z "$other" ]; then
-      complain "scalloc/$name includes $included, which is no file of the core"
-    elif [ "$other" -ge "$mine" ]; then
-      complain "scalloc/$name includes $included, which stands below it"
-    fi
-  done
-  for included in $(sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*<\([^>]*\)>.*/\1/p' "$file"); do
-    case $included in
-    *lua* | lauxlib.h | */*scalloc* | scalloc/* | *runtime*) complain "scalloc/$name includes <$included>" ;;
+# check_folder FOLDER: by the list in $order.
+check_folder() {
+  for file in "$root/$1"/*.[ch]; do
+    name=${file##*/}
+    mine=$(rank "$name")
+    [ -n "$mine" ] || { complain "$1/$name: not in the include order of tests/unit/includes.sh"; continue; }
+    for included in $(sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*"\([^"]*\)".*/\1/p' "$file"); do
+      other=$(rank "$included")
+      if [ -z "$other" ]; then
+        complain "$1/$name includes $included, which is not in its list"
+      elif [ "$other" -ge "$mine" ]; then
+        complain "$1/$name includes $included, which stands below it"
+      fi
+    done
+    for included in $(sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*<\([^>]*\)>.*/\1/p' "$file"); do
+      case $included in
+      *lua* | lauxlib.h | */*scalloc* | scalloc/* | *runtime* | gc.h | gc/*) complain "$1/$name includes <$included>" ;;
+      esac
+    done
+    case $name in
+    platform.h | os_*.c) continue ;;
     esac
+    # Conditions other than include guards and the knobs that platform.h and the build define.
+    sed -n 's/^[[:space:]]*#[[:space:]]*\(if\|ifdef\|ifndef\|elif\)[[:space:]]\(.*\)/\2/p' "$file" | sed \
+      -e 's/SCALLOC_[A-Z_]*_H\b//g; s/SCALLOC_ASSERTS//g; s/UNDER_TSAN//g; s/TRACK_ASAN//g; s/TRACK_VALGRIND//g; s/TRACKED//g; s/defined//g; s|/\*.*||; s/[^A-Za-z0-9_ ]//g' |
+      grep '[A-Za-z_]' | while read -r knob; do echo "$1/$name is compiled by $knob: a matter for platform.h or os_*.c"; done | grep . && status=1
   done
-  case $name in
-  platform.h | os_*.c) continue ;;
-  esac
-  # Conditions other than include guards and the knobs that platform.h and the build define.
-  sed -n 's/^[[:space:]]*#[[:space:]]*\(if\|ifdef\|ifndef\|elif\)[[:space:]]\(.*\)/\2/p' "$file" | sed \
-    -e 's/SCALLOC_[A-Z_]*_H\b//g; s/SCALLOC_ASSERTS//g; s/UNDER_TSAN//g; s/TRACK_ASAN//g; s/TRACK_VALGRIND//g; s/TRACKED//g; s/defined//g; s|/\*.*||; s/[^A-Za-z0-9_ ]//g' |
-    grep '[A-Za-z_]' | while read -r knob; do echo "scalloc/$name is compiled by $knob: a matter for platform.h or os_*.c"; done | grep . && status=1
-done
+}
+order=$core_order
+check_folder scalloc
+order=$glue_order
+check_folder runtime_glue
 
-for file in "$root"/scalloc/include/scalloc/*.h; do
+for file in "$root"/scalloc/include/scalloc/*.h "$root"/runtime_glue/include/scalloc/runtime_glue.h; do
   for included in $(sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]\([^>"]*\)[>"].*/\1/p' "$file"); do
     case $included in
     std*.h) ;;
