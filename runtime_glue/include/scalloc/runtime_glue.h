@@ -31,6 +31,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
 
 typedef struct scalloc_rt_heap scalloc_rt_heap;
 
@@ -291,6 +294,9 @@ void scalloc_rt_fork_prepare(void);
 void scalloc_rt_fork_parent(void);
 void scalloc_rt_fork_child(void);
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif
