@@ -233,7 +233,7 @@ span *gcheap_acquire(gcheap *h, unsigned slot, enum scalloc_rt_why *why) {
     return NULL;
   }
   s->block = of->block;
-  s->first = (uint32_t)class_first_offset(of->class_index, span_index(s));
+  set_first(s, (uint32_t)class_first_offset(of->class_index, span_index(s)));
   begin_life(h, s, slot, of->blocks, h->kind[of->kind].flags);
   return announce(h, s);
 }
@@ -254,7 +254,7 @@ span *gcheap_acquire_run(gcheap *h, int kind, size_t size, enum scalloc_rt_why *
     word_add_full(&h->bytes, (word_t)0 - bytes);
     return NULL;
   }
-  s->first = 0;
+  set_first(s, 0);
   begin_life(h, s, large_slot(h, kind), 1, h->kind[kind].flags);
   record_of(s)->cursor = (uint16_t)kind;
   if (zero && !zeroed) memset(span_start(s), 0, bytes);

@@ -53,7 +53,15 @@ always_inline gc_stage stage_now(const span *s) { return stage_of(word_load_acqu
 always_inline volatile word_t *marks_of(const span *s) { return bits_of(bits.mark, span_index(s)); }
 always_inline volatile word_t *allocs_of(const span *s) { return bits_of(bits.alloc, span_index(s)); }
 always_inline volatile word_t *freeds_of(const span *s) { return bits_of(bits.freed, span_index(s)); }
-always_inline char *block_at(const span *s, uint32_t i) { return span_start(s) + s->first + (size_t)i * s->block; }
+
+/* Offset of block 0: kept on the shared line too, so that marking touches no other. */
+always_inline uint32_t first_of(const span *s) { return half_load_relaxed(&s->reusable_below); }
+always_inline void set_first(span *s, uint32_t first) {
+  s->first = first;
+  half_store_relaxed(&s->reusable_below, first);
+}
+
+always_inline char *block_at(const span *s, uint32_t i) { return span_start(s) + first_of(s) + (size_t)i * s->block; }
 
 /* The slot of an address in a span that is lent, or of the run around it; NULL: none. */
 span *gcspan_of(const void *address);

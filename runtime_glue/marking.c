@@ -41,27 +41,30 @@ static never_inline void first_touch(gcheap *h, span *s) {
   if (!is_collectable(s)) sweep_follow(slot, s, w);
 }
 
-always_inline bool mark(gcheap *h, span *s, uint32_t i) {
+always_inline bool mark(gcheap *h, span *s, uint32_t index, uint32_t i) {
   unsigned running = half_load_relaxed(&h->running);
   if (unlikely(half_load_acquire(&record_of(s)->marked) != running)) {
     if (running == 0) return false;
     first_touch(h, s);
   }
-  return bit_win(marks_of(s), i);
+  return bit_win(bits_of(bits.mark, index), i);
 }
 
 bool scalloc_rt_mark(scalloc_rt_ref ref) {
   span *s = span_at(ref.span);
-  return mark(gcheap_of(s), s, ref.block);
+  return mark(gcheap_of(s), s, ref.span, ref.block);
 }
 
 bool scalloc_rt_mark_block(void *block, scalloc_rt_ref *out) {
-  span *s = span_at((uint32_t)(((uintptr_t)block - arena.base) >> SPAN_SHIFT));
+  size_t from_base = (uintptr_t)block - arena.base;
+  uint32_t index = (uint32_t)(from_base >> SPAN_SHIFT);
+  span *s = span_at(index);
   gcheap *h = gcheap_of(s);
-  const gcslot *slot = &h->slot[record_of(s)->slot];
-  uint32_t i = is_large(s) ? 0 : block_number(slot, (uintptr_t)block - (uintptr_t)block_at(s, 0));
-  *out = (scalloc_rt_ref){span_index(s), i};
-  return mark(h, s, i);
+  unsigned slot = record_of(s)->slot;
+  uint32_t i = slot >= GC_LARGE_SLOT ? 0 : block_number(&h->slot[slot], (from_base & (SPAN_BYTES - 1)) - first_of(s));
+  out->span = index;
+  out->block = i;
+  return mark(h, s, index, i);
 }
 
 bool scalloc_rt_is_marked(scalloc_rt_ref ref) {

@@ -184,7 +184,7 @@ static const char *core_fault(const span *s) {
   if (stage_now(s) == GC_HOT ? s->in_list : !s->in_list) return "in a list while hot, or in none while not";
   if (bits_count(allocs_of(s), r->blocks) != r->used && is_swept(r, h->last)) return "alloc bits are not what is used";
   if (is_large(s)) return NULL;
-  return (size_t)s->first + (size_t)r->blocks * s->block > SPAN_BYTES ? "blocks beyond its end" : NULL;
+  return (size_t)first_of(s) + (size_t)r->blocks * s->block > SPAN_BYTES ? "blocks beyond its end" : NULL;
 }
 
 const lend_borrower view_borrower = {.state = core_state, .find = core_find, .fault = core_fault};
