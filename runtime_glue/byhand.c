@@ -40,26 +40,30 @@ static word_t count(span *s) {
   return now;
 }
 
-void scalloc_rt_free(scalloc_rt_mutator *m, void *block) {
-  gcmutator *user = m ? mutator_of(m) : NULL;
-  if (block == NULL) return;
-  span *s = gcspan_of(block);
-  if (s == NULL) invalid(block, "not in a span of a runtime's heap");
-  uint32_t i = number_of(s, block);
-  if (!bit_get(allocs_of(s), i)) invalid(block, "no live block of this heap");
-  if (!bit_win(freeds_of(s), i)) os_panic("double free", block, "the block was freed before");
-  if (is_large(s)) {
-    quiet_enter(user);
-    free_large(s);
-    quiet_leave(user);
-    return;
-  }
+static void free_small(gcmutator *user, span *s, bool collectable) {
   gcslot *slot = gcslot_of(s);
-  bool collectable = is_collectable(s);
   word_t w = count(s);
   if (collectable || stage_of(w) == GC_HOT || is_held(w)) return; /* who has it takes it out */
   if (live_of(s, w) != 0 && stage_of(w) == GC_REUSABLE) return;
   quiet_enter(user);
   sweep_follow(slot, s, w);
   quiet_leave(user);
+}
+
+void scalloc_rt_free(scalloc_rt_mutator *m, void *block) {
+  gcmutator *user = m ? mutator_of(m) : NULL;
+  if (block == NULL) return;
+  span *s = gcspan_of(block);
+  if (s == NULL) invalid(block, "not in a span of a runtime's heap");
+  uint32_t i = number_of(s, block);
+  bool collectable = is_collectable(s), large = is_large(s);
+  if (bit_get(freeds_of(s), i)) os_panic("double free", block, "the block was freed before");
+  if (!view_has(gcheap_of(s), s, i)) invalid(block, "no live block of this heap");
+  if (collectable || large) quiet_enter(user); /* no cycle of a runtime that stops by signal comes between */
+  if (!bit_win(freeds_of(s), i)) os_panic("double free", block, "the block was freed before");
+  if (large)
+    free_large(s);
+  else
+    free_small(user, s, collectable);
+  if (collectable || large) quiet_leave(user);
 }

@@ -5,11 +5,13 @@
 #include "quiet.h"
 #include "sweep.h"
 
-/* Keeps sweepers between two spans. */
+/* Keeps sweepers between two spans, and the list of mutators as it is. */
 static void turn(gcheap *h) {
   quiet_enter(NULL);
   while (!word_cas_full(&h->turning, 0, 1)) os_yield();
   while (word_load_acquire(&h->sweepers) != 0) os_yield();
+  lock_take(&h->lock);
+  lock_give(&h->lock);
 }
 
 static void turned(gcheap *h) {
@@ -22,7 +24,7 @@ static void turned(gcheap *h) {
 static void renumber(span *s) {
   gc_record *r = record_of(s);
   if (half_load_relaxed(&r->swept) != GC_ALWAYS) half_store_relaxed(&r->swept, 1);
-  half_store_relaxed(&r->marked, 0);
+  half_store_relaxed(&r->marked, GC_ALWAYS);
 }
 
 static void renumber_slot(gcslot *slot) {
@@ -38,9 +40,10 @@ static void renumber_all(gcheap *h) {
       if (m->hot[slot]) {
         span *s = span_at(m->hot[slot]);
         gcspan_hold(s);
+        uint32_t merged = gcspan_merge_freed(s);
         sweep_update(h, s);
         renumber(s);
-        gcspan_let_go(s, GC_HOT, 0);
+        gcspan_let_go(s, GC_HOT, merged);
       }
   h->number = 1;
   half_store_release(&h->last, 1);
@@ -68,13 +71,15 @@ static void blacken(gcheap *h, gcmutator *m, unsigned slot) {
   uint32_t from = block_number(&h->slot[slot], hole->cur - (uintptr_t)block_at(s, 0));
   uint32_t to = block_number(&h->slot[slot], hole->lim - (uintptr_t)block_at(s, 0));
   gcspan_hold(s);
+  uint32_t merged = gcspan_merge_freed(s);
   sweep_update(h, s);
   bits_set_shared(marks_of(s), from, to);
-  gcspan_let_go(s, GC_HOT, 0);
+  gcspan_let_go(s, GC_HOT, merged);
 }
 
-static void blacken_fresh(gcmutator *m) {
-  if (m->fresh != 0 && span_state_now(span_at(m->fresh)) == SPAN_LENT && is_large(span_at(m->fresh)))
+static void blacken_fresh(gcheap *h, gcmutator *m) {
+  const span *s = span_at(m->fresh);
+  if (m->fresh != 0 && span_state_now(s) == SPAN_LENT && gcheap_of(s) == h && is_large(s) && is_collectable(s))
     scalloc_rt_mark((scalloc_rt_ref){m->fresh, 0});
 }
 
@@ -85,7 +90,7 @@ void scalloc_rt_cycle_end(scalloc_rt_heap *h) {
   for (gcmutator *m = h->mutators; m; m = m->next) {
     for (unsigned slot = 0; slot < slots; slot++)
       if (m->hot[slot]) blacken(h, m, slot);
-    blacken_fresh(m);
+    blacken_fresh(h, m);
   }
   half_store_release(&h->last, h->running);
   half_store_release(&h->running, 0);

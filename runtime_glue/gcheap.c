@@ -62,6 +62,15 @@ static gcheap *make(void) {
   return h;
 }
 
+void gcheap_lock_list(gcheap *h) {
+  for (;;) {
+    lock_take(&h->lock);
+    if (word_load_acquire(&h->turning) == 0) return;
+    lock_give(&h->lock);
+    os_yield();
+  }
+}
+
 scalloc_rt_heap *scalloc_rt_heap_create(const scalloc_rt_heap_conf *conf) {
   scalloc_rt_heap_conf c = {.size = sizeof c};
   if (conf && conf->size != sizeof c) return refuse(EINVAL);
@@ -194,7 +203,9 @@ static void clear_bits(span *s) {
 static void give_back(span *s, bool committed) {
   gcheap *h = gcheap_of(s);
   size_t bytes = bytes_of(s);
+  const gcheap *before = quiet_within(h);
   if (committed && h->hooks.decommit) h->hooks.decommit(h->ud, block_at(s, 0), whole_pages(bytes));
+  quiet_within(before);
   word_add_full(&h->bytes, (word_t)0 - bytes);
   lend_return(s, h->id);
 }
@@ -202,13 +213,13 @@ static void give_back(span *s, bool committed) {
 /* Tells the hooks of a new span. NULL: commit refused. */
 static span *announce(gcheap *h, span *s) {
   scalloc_rt_span_info info;
-  if (h->hooks.commit && h->hooks.commit(h->ud, block_at(s, 0), whole_pages(bytes_of(s))) != 0) {
-    give_back(s, false);
-    return NULL;
-  }
+  const gcheap *before = quiet_within(h);
+  bool refused = h->hooks.commit && h->hooks.commit(h->ud, block_at(s, 0), whole_pages(bytes_of(s))) != 0;
   gcheap_info(s, &info);
-  if (h->hooks.span_acquire) h->hooks.span_acquire(h->ud, span_index(s), &info);
-  return s;
+  if (!refused && h->hooks.span_acquire) h->hooks.span_acquire(h->ud, span_index(s), &info);
+  quiet_within(before);
+  if (refused) give_back(s, false);
+  return refused ? NULL : s;
 }
 
 /* Its record and bits, for the caller, who alone knows of it. */
@@ -216,6 +227,7 @@ static void begin_life(gcheap *h, span *s, unsigned slot, uint32_t blocks, unsig
   gc_record *r = record_of(s);
   r->slot = (uint16_t)slot;
   r->blocks = (uint16_t)blocks;
+  half_store_relaxed(&r->marked, GC_ALWAYS);
   clear_bits(s); /* until `swept` is set, nothing is allocated here */
   half_store_release(&r->swept, flags & SCALLOC_RT_UNCOLLECTABLE ? GC_ALWAYS : half_load_acquire(&h->last));
 }
@@ -256,25 +268,33 @@ span *gcheap_acquire_run(gcheap *h, int kind, size_t size, enum scalloc_rt_why *
   }
   set_first(s, 0);
   begin_life(h, s, large_slot(h, kind), 1, h->kind[kind].flags);
-  record_of(s)->cursor = (uint16_t)kind;
+  s->limit = (uint32_t)kind;
   if (zero && !zeroed) memset(span_start(s), 0, bytes);
   return announce(h, s);
+}
+
+/* Nothing lives in it, whatever the hook has to say yet. */
+static void put_off(span *s) {
+  clear_bits(s);
+  half_store_relaxed(&record_of(s)->used, 0);
+  list_put(s, GC_PUT_OFF);
+  gcspan_let_go(s, GC_DEFERRED, word_count(word_load_acquire(&s->word)));
 }
 
 void gcheap_release(span *s, enum scalloc_rt_why why) {
   gcheap *h = gcheap_of(s);
   scalloc_rt_span_info info;
+  bool now = true;
   if (h->hooks.span_release) {
+    const gcheap *before = quiet_within(h);
     gcheap_info(s, &info);
-    bool now = h->hooks.span_release(h->ud, span_index(s), &info, why);
-    if (!now && why != SCALLOC_RT_DESTROY) {
-      list_put(s, GC_PUT_OFF);
-      gcspan_let_go(s, GC_DEFERRED, 0);
-      return;
-    }
+    now = h->hooks.span_release(h->ud, span_index(s), &info, why);
+    quiet_within(before);
   }
-  word_add_full(&h->released, 1);
-  give_back(s, true);
+  if (now || why == SCALLOC_RT_DESTROY)
+    gcheap_release_now(s);
+  else
+    put_off(s);
 }
 
 void gcheap_release_now(span *s) {
@@ -282,10 +302,19 @@ void gcheap_release_now(span *s) {
   give_back(s, true);
 }
 
+/* Holds a span that was put off; the hook may have told another thread before it returned. */
+static bool hold_put_off(span *s) {
+  for (;;) {
+    word_t w = word_load_acquire(&s->word);
+    if (word_state(w) != SPAN_LENT || (!is_held(w) && stage_of(w) != GC_DEFERRED)) return false;
+    if (!is_held(w) && word_cas_full(&s->word, w, word_with_stage(w, GC_DEFERRED, true))) return true;
+    os_yield();
+  }
+}
+
 void scalloc_rt_span_release(scalloc_rt_span number) {
   span *s = number > 0 && number < word_load_acquire(&bits.reach) ? span_at(number) : NULL;
-  if (s == NULL || span_state_now(s) != SPAN_LENT || !gcspan_try_hold(s, GC_DEFERRED))
-    os_panic("invalid span", s ? span_start(s) : NULL, "its release was not put off");
+  if (s == NULL || !hold_put_off(s)) os_panic("invalid span", s ? span_start(s) : NULL, "its release was not put off");
   quiet_enter(NULL);
   list_drop(s);
   gcheap_release_now(s);
@@ -316,7 +345,7 @@ void scalloc_rt_heap_destroy(scalloc_rt_heap *h) {
   if (h == NULL) return;
   quiet_enter(NULL);
   while (h->mutators) mutator_end(h->mutators);
-  for (unsigned i = 0; i < h->slots; i++) end_spans(&h->slot[i]);
+  for (unsigned i = 0; i < half_load_acquire(&h->slots); i++) end_spans(&h->slot[i]);
   end_spans(&h->slot[GC_LARGE_SLOT]);
   end_spans(&h->slot[GC_LARGE_SLOT + 1]);
   unlink_heap(h);

@@ -16,8 +16,9 @@ enum { GC_SWEPT, GC_HOLES, GC_UNSWEPT, GC_PUT_OFF, GC_LISTS }; /* GC_HOLES: of R
 
 typedef struct {
   spin_lock lock;
-  uint32_t head[GC_LISTS], tail[GC_LISTS]; /* heads are also read without the lock, as a hint */
-  uint64_t reciprocal;                     /* of the block size; constants of the slot from here on */
+  volatile unsigned head[GC_LISTS]; /* also read without the lock, as a hint */
+  uint32_t tail[GC_LISTS];
+  uint64_t reciprocal; /* of the block size; constants of the slot from here on */
   uint32_t block;
   uint16_t blocks;
   uint8_t class_index, kind;
@@ -36,10 +37,10 @@ typedef struct gcmutator {
   gcheap *heap;
   volatile word_t in_slow; /* the thread is in a slow path; quiet.h */
   bool in_pressure;
-  volatile word_t orphan; /* its thread is not in this process any more (fork) */
-  void *thread;           /* last seen; thread_mark() of it */
-  size_t since;           /* bytes handed out since pressure was called */
-  size_t refills, swept;  /* counters of this mutator */
+  volatile word_t orphan;         /* its thread is not in this process any more (fork) */
+  volatile word_t thread;         /* last seen; thread_mark() of it */
+  size_t since;                   /* bytes handed out since pressure was called */
+  volatile word_t refills, swept; /* counters of this mutator */
   uint32_t fresh;         /* the large block it was given last, until its next slow path: survives a cycle like a hole */
   struct gcmutator *next; /* of its heap, under the heap's lock; or of the unused ones */
   uint32_t hot[SCALLOC_RT_SLOTS];
@@ -74,7 +75,7 @@ struct scalloc_rt_heap {
 always_inline gcheap *gcheap_of(const span *s) { return (gcheap *)word_load_acquire(&s->owner); }
 always_inline gcslot *gcslot_of(const span *s) { return &gcheap_of(s)->slot[const_record_of(s)->slot]; }
 always_inline bool is_large(const span *s) { return const_record_of(s)->slot >= GC_LARGE_SLOT; }
-always_inline int kind_of(const span *s) { return is_large(s) ? const_record_of(s)->cursor : gcslot_of(s)->kind; }
+always_inline int kind_of(const span *s) { return is_large(s) ? (int)s->limit : gcslot_of(s)->kind; }
 always_inline unsigned flags_of(const span *s) { return gcheap_of(s)->kind[kind_of(s)].flags; }
 always_inline bool is_collectable(const span *s) { return !(flags_of(s) & SCALLOC_RT_UNCOLLECTABLE); }
 
@@ -87,6 +88,9 @@ always_inline uint32_t block_number(const gcslot *slot, size_t offset) {
 void gcheap_each(void (*visit)(gcheap *h));
 gcheap *gcheap_first(void);
 void gcheap_after_fork(void); /* opens the locks */
+
+/* The lock of the heap, for a change of its list of mutators: not while a cycle begins or ends. */
+void gcheap_lock_list(gcheap *h);
 
 /* ---- lists ---- */
 
@@ -104,7 +108,7 @@ void gcheap_info(const span *s, scalloc_rt_span_info *info);
 span *gcheap_acquire(gcheap *h, unsigned slot, enum scalloc_rt_why *why);
 span *gcheap_acquire_run(gcheap *h, int kind, size_t size, enum scalloc_rt_why *why);
 
-/* A span in the caller's hands in which nothing lives goes back, or is put off by the hook. */
+/* A span that the caller holds, in no list, in which nothing lives goes back, or is put off by the hook. */
 void gcheap_release(span *s, enum scalloc_rt_why why);
 
 /* One that was put off. */

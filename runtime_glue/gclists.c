@@ -9,7 +9,7 @@ static void append(gcslot *slot, span *s, unsigned which) {
   if (tail)
     record_of(span_at(tail))->next = index;
   else
-    slot->head[which] = index;
+    half_store_relaxed(&slot->head[which], index);
   slot->tail[which] = index;
   s->in_list = 1;
 }
@@ -20,7 +20,7 @@ static void remove_from(gcslot *slot, span *s) {
   if (next) record_of(span_at(next))->prev = prev;
   if (prev) record_of(span_at(prev))->next = next;
   for (unsigned which = 0; which < GC_LISTS; which++) {
-    if (!prev && slot->head[which] == index) slot->head[which] = next;
+    if (!prev && slot->head[which] == index) half_store_relaxed(&slot->head[which], next);
     if (!next && slot->tail[which] == index) slot->tail[which] = prev;
   }
   s->in_list = 0;
@@ -65,10 +65,11 @@ static void splice(gcslot *slot, unsigned from, unsigned to) {
     record_of(span_at(slot->tail[to]))->next = slot->head[from];
     record_of(span_at(slot->head[from]))->prev = slot->tail[to];
   } else {
-    slot->head[to] = slot->head[from];
+    half_store_relaxed(&slot->head[to], slot->head[from]);
   }
   slot->tail[to] = slot->tail[from];
-  slot->head[from] = slot->tail[from] = 0;
+  half_store_relaxed(&slot->head[from], 0);
+  slot->tail[from] = 0;
 }
 
 void list_all_unswept(gcslot *slot) {

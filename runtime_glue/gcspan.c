@@ -11,14 +11,6 @@ span *gcspan_of(const void *address) {
   return s && span_state_now(s) == SPAN_LENT ? s : NULL;
 }
 
-bool gcspan_try_hold(span *s, gc_stage stage) {
-  for (;;) {
-    word_t w = word_load_acquire(&s->word);
-    if (word_state(w) != SPAN_LENT || is_held(w) || stage_of(w) != stage) return false;
-    if (word_cas_full(&s->word, w, word_with_stage(w, stage, true))) return true;
-  }
-}
-
 void gcspan_hold(span *s) {
   for (unsigned spins = 1;; spins++) {
     word_t w = word_load_acquire(&s->word);
@@ -52,7 +44,7 @@ uint32_t gcspan_merge_freed(span *s) {
     n += (uint32_t)__builtin_popcountll(bits_here);
     word_store_relaxed(&alloc[w], word_load_relaxed(&alloc[w]) & ~bits_here);
   }
-  r->used = (uint16_t)(r->used - n);
+  half_store_relaxed(&r->used, r->used - n);
   return n;
 }
 
@@ -69,7 +61,7 @@ static bool apply(span *s, bool marked, word_t *dead) {
     used += (uint32_t)__builtin_popcountll(after);
     if (after != before) word_store_relaxed(&alloc[w], after);
   }
-  r->used = (uint16_t)used;
+  half_store_relaxed(&r->used, used);
   return any != 0;
 }
 
@@ -78,7 +70,7 @@ bool gcspan_update(span *s, unsigned running, unsigned last, word_t *dead) {
   bool died = false;
   if (!is_swept(r, last)) {
     died = apply(s, half_load_relaxed(&r->marked) == last, dead);
-    r->cursor = 0;
+    *cursor_of(s) = 0;
     half_store_release(&r->swept, last);
   }
   if (running != 0 && half_load_relaxed(&r->marked) != running) {
@@ -89,9 +81,22 @@ bool gcspan_update(span *s, unsigned running, unsigned last, word_t *dead) {
   return died;
 }
 
-bool gcspan_has(const span *s, uint32_t i, unsigned last) {
+/* As it is at one moment, if the word does not change meanwhile. */
+static bool has(const span *s, uint32_t i, unsigned last, word_t w) {
   const gc_record *r = const_record_of(s);
   if (!bit_get(allocs_of(s), i)) return false;
-  if (word_count(word_load_acquire(&s->word)) != 0 && bit_get(freeds_of(s), i)) return false;
+  if (word_count(w) != 0 && bit_get(freeds_of(s), i)) return false;
   return is_swept(r, last) || (half_load_acquire(&r->marked) == last && bit_get(marks_of(s), i));
+}
+
+bool gcspan_has(const span *s, uint32_t i, unsigned last) {
+  for (;;) {
+    word_t w = word_load_acquire(&s->word);
+    if (half_load_acquire(&const_record_of(s)->swept) == GC_ALWAYS) return has(s, i, last, w);
+    bool found = !is_held(w) && has(s, i, last, w);
+    atomics_fence_acquire();
+    if (!is_held(w) && word_generation(word_load_acquire(&s->word)) == word_generation(w)) return found;
+    if (word_state(w) != SPAN_LENT) return false; /* released meanwhile */
+    cpu_relax();
+  }
 }

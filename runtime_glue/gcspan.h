@@ -33,15 +33,14 @@
 
 typedef enum { GC_NEW, GC_HOT, GC_RETIRED, GC_REUSABLE, GC_DEFERRED, GC_LARGE } gc_stage;
 enum { GC_HELD = 8 };
-#define GC_ALWAYS UINT32_MAX /* no cycle has this number */
+#define GC_ALWAYS UINT32_MAX /* no cycle has this number: `swept` of UNCOLLECTABLE spans, `marked` of spans without marks */
 
 typedef struct {
   uint32_t next, prev;    /* in a list of its slot, under its lock */
   unsigned marked, swept; /* cycles */
   uint16_t slot, blocks;
-  uint16_t used;    /* alloc bits that are set */
-  uint16_t cursor;  /* HOT: below, there are no holes left. LARGE: its kind */
-  unsigned mutator; /* HOT: whose it is (gcheap.h) */
+  unsigned used;    /* alloc bits that are set */
+  unsigned mutator; /* HOT: whose it is (mutator.h) */
 } gc_record;
 _Static_assert(sizeof(gc_record) == sizeof(((span *)0)->lent), "the record fills what the core leaves to it");
 
@@ -53,6 +52,9 @@ always_inline gc_stage stage_now(const span *s) { return stage_of(word_load_acqu
 always_inline volatile word_t *marks_of(const span *s) { return bits_of(bits.mark, span_index(s)); }
 always_inline volatile word_t *allocs_of(const span *s) { return bits_of(bits.alloc, span_index(s)); }
 always_inline volatile word_t *freeds_of(const span *s) { return bits_of(bits.freed, span_index(s)); }
+
+/* HOT: no holes are left below this block. Its holder's. */
+always_inline uint32_t *cursor_of(span *s) { return &s->bump; }
 
 /* Offset of block 0: kept on the shared line too, so that marking touches no other. */
 always_inline uint32_t first_of(const span *s) { return half_load_relaxed(&s->reusable_below); }
@@ -74,7 +76,9 @@ always_inline bool is_swept(const gc_record *r, unsigned last) {
 /* Freed by hand and not yet taken out, perhaps below 0; and blocks that are live, if the span is not hot. */
 always_inline int32_t pending_of(word_t w) { return (int32_t)(word_count(w) << (32 - COUNT_BITS)) >> (32 - COUNT_BITS); }
 always_inline uint32_t count_plus(word_t w, int32_t n) { return (word_count(w) + (uint32_t)n) & ((1u << COUNT_BITS) - 1); }
-always_inline int32_t live_of(const span *s, word_t w) { return const_record_of(s)->used - pending_of(w); }
+always_inline int32_t live_of(const span *s, word_t w) {
+  return (int32_t)half_load_relaxed(&const_record_of(s)->used) - pending_of(w);
+}
 
 /* The word with another stage, the next generation. */
 always_inline word_t word_with_stage(word_t w, gc_stage stage, bool held) {
@@ -83,9 +87,6 @@ always_inline word_t word_with_stage(word_t w, gc_stage stage, bool held) {
 
 /* Holds a span, spinning while another does. */
 void gcspan_hold(span *s);
-
-/* Holds it only if it is in `stage` and nobody holds it. */
-bool gcspan_try_hold(span *s, gc_stage stage);
 
 /* Lets go of it, in a stage, and takes `merged` frees by hand off the count. The word after it. */
 word_t gcspan_let_go(span *s, gc_stage stage, uint32_t merged);
@@ -102,7 +103,8 @@ always_inline bool gcspan_is_dead(const gc_record *r, unsigned last) {
   return !is_swept(r, last) && half_load_relaxed(&r->marked) != last;
 }
 
-/* Is block i allocated, by THE RULE and the frees by hand? Any time, without holding. */
+/* Is block i allocated, by THE RULE and the frees by hand? Any time, without holding; waits for who holds a span that cycles
+   sweep. */
 bool gcspan_has(const span *s, uint32_t i, unsigned last);
 
 #endif

@@ -1,4 +1,5 @@
 /* marking.c - from an address to a block, from a block to its bit. */
+#include "quiet.h"
 #include "sweep.h"
 #include "view.h"
 
@@ -11,11 +12,13 @@ bool scalloc_rt_resolve(scalloc_rt_heap *h, const void *address, bool interior, 
     if (interior ? offset >= s->large_bytes : offset != 0) return false;
   } else {
     if (offset >= SPAN_BYTES) return false;
-    const gcslot *slot = gcslot_of(s);
+    unsigned number = const_record_of(s)->slot;
+    if (number >= SCALLOC_RT_SLOTS) return false; /* released meanwhile */
+    const gcslot *slot = &h->slot[number];
     i = block_number(slot, offset);
     if (i >= const_record_of(s)->blocks || (!interior && offset != (size_t)i * slot->block)) return false;
   }
-  if (!view_has(s, i)) return false;
+  if (!view_has(h, s, i)) return false;
   *out = (scalloc_rt_ref){span_index(s), i};
   return true;
 }
@@ -38,7 +41,10 @@ static never_inline void first_touch(gcheap *h, span *s) {
   sweep_update(h, s);
   gcslot *slot = gcslot_of(s);
   word_t w = gcspan_let_go(s, stage, merged);
-  if (!is_collectable(s)) sweep_follow(slot, s, w);
+  if (is_collectable(s)) return;
+  quiet_enter(NULL);
+  sweep_follow(slot, s, w);
+  quiet_leave(NULL);
 }
 
 always_inline bool mark(gcheap *h, span *s, uint32_t index, uint32_t i) {

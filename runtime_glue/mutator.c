@@ -39,10 +39,10 @@ scalloc_rt_mutator *scalloc_rt_attach(scalloc_rt_heap *h, void *rt) {
   }
   m->published.rt = rt;
   m->published.budget = BUDGET;
-  m->published.nslots = h->slots;
+  m->published.nslots = half_load_acquire(&h->slots);
   m->heap = h;
-  m->thread = thread_mark();
-  lock_take(&h->lock);
+  word_store_relaxed(&m->thread, (word_t)thread_mark());
+  gcheap_lock_list(h);
   m->next = h->mutators;
   h->mutators = m;
   lock_give(&h->lock);
@@ -67,6 +67,12 @@ static void zero(span *s, uint32_t from, uint32_t to) {
   if (dirty > start) memset(start, 0, (size_t)(dirty - start));
 }
 
+/* What was handed out. */
+static void account(gcmutator *m, size_t bytes) {
+  m->published.budget -= (int64_t)bytes;
+  m->since += bytes;
+}
+
 /* What is allocated in a cycle lives. Held. */
 static void allocate_marked(gcheap *h, span *s, uint32_t from, uint32_t to) {
   gcspan_update(s, half_load_acquire(&h->running), half_load_acquire(&h->last), NULL); /* a fresh one has stale marks */
@@ -77,7 +83,7 @@ static void allocate_marked(gcheap *h, span *s, uint32_t from, uint32_t to) {
 static bool next_hole(gcmutator *m, span *s) {
   gc_record *r = record_of(s);
   gcslot *slot = gcslot_of(s);
-  uint32_t most = GC_HOLE_BYTES / slot->block, from = bits_next_clear(allocs_of(s), r->cursor, r->blocks), to;
+  uint32_t most = GC_HOLE_BYTES / slot->block, from = bits_next_clear(allocs_of(s), *cursor_of(s), r->blocks), to;
   if (from == r->blocks) return false;
   to = bits_next_set(allocs_of(s), from, r->blocks);
   if (most == 0) most = 1;
@@ -86,12 +92,11 @@ static bool next_hole(gcmutator *m, span *s) {
   size_t end = (size_t)(block_at(s, to) - span_start(s)), bytes = (size_t)(to - from) * slot->block;
   if (end > s->dirty) s->dirty = (uint32_t)end;
   bits_set(allocs_of(s), from, to);
-  r->used = (uint16_t)(r->used + to - from);
-  r->cursor = (uint16_t)to;
+  half_store_relaxed(&r->used, r->used + to - from);
+  *cursor_of(s) = to;
   if (half_load_acquire(&m->heap->running) != 0) allocate_marked(m->heap, s, from, to);
   publish(m, r->slot, block_at(s, from), block_at(s, to));
-  m->published.budget -= (int64_t)bytes;
-  m->since += bytes;
+  account(m, bytes);
   return true;
 }
 
@@ -103,7 +108,7 @@ static bool refill_hot(gcmutator *m, span *s) {
   sweep_update(m->heap, s);
   bool found = next_hole(m, s);
   if (!found && r->blocks - r->used > r->blocks / GC_ROOM) {
-    r->cursor = 0;
+    *cursor_of(s) = 0;
     found = next_hole(m, s);
   }
   if (found) {
@@ -118,7 +123,7 @@ static bool refill_hot(gcmutator *m, span *s) {
 /* A span that the caller holds, or has just acquired, in no list: hot, with a hole. False: it has no room. */
 static bool heat(gcmutator *m, span *s, uint32_t merged) {
   gc_record *r = record_of(s);
-  r->cursor = 0;
+  *cursor_of(s) = 0;
   r->mutator = mutator_number(m);
   publish(m, r->slot, NULL, NULL);
   m->hot[r->slot] = span_index(s);
@@ -134,11 +139,11 @@ static bool heat(gcmutator *m, span *s, uint32_t merged) {
 /* The spans of a list, one after the other, until one has room. */
 static bool refill_from_list(gcmutator *m, unsigned slot, unsigned which) {
   span *s;
-  while (m->heap->slot[slot].head[which] != 0 && (s = list_take(&m->heap->slot[slot], which)) != NULL) {
+  while (half_load_relaxed(&m->heap->slot[slot].head[which]) != 0 && (s = list_take(&m->heap->slot[slot], which)) != NULL) {
     gcspan_hold(s);
     uint32_t merged = gcspan_merge_freed(s);
     sweep_update(m->heap, s);
-    if (which == GC_UNSWEPT) m->swept++;
+    if (which == GC_UNSWEPT) word_store_relaxed(&m->swept, m->swept + 1);
     const gc_record *r = record_of(s);
     if (r->blocks - r->used <= r->blocks / GC_ROOM && which == GC_UNSWEPT)
       sweep_settle(s, merged);
@@ -151,7 +156,7 @@ static bool refill_from_list(gcmutator *m, unsigned slot, unsigned which) {
 /* False: no memory, *why set. */
 static bool refill(gcmutator *m, unsigned slot, enum scalloc_rt_why *why) {
   gcheap *h = m->heap;
-  m->refills++;
+  word_store_relaxed(&m->refills, m->refills + 1);
   if (m->hot[slot] && refill_hot(m, span_at(m->hot[slot]))) return true;
   publish(m, slot, NULL, NULL);
   if (refill_from_list(m, slot, GC_HOLES) || refill_from_list(m, slot, GC_UNSWEPT)) return true;
@@ -164,23 +169,28 @@ static bool refill(gcmutator *m, unsigned slot, enum scalloc_rt_why *why) {
 
 static bool pressure(gcmutator *m, enum scalloc_rt_why why) {
   scalloc_rt_hooks *hooks = &m->heap->hooks;
-  if (hooks->pressure == NULL || m->in_pressure) return false;
-  m->in_pressure = true;
-  bool again = hooks->pressure(m->heap->ud, &m->published, m->since, (int)why);
-  m->in_pressure = false;
+  bool again = false;
+  if (m->in_pressure) return false;
+  if (hooks->pressure) {
+    m->in_pressure = true;
+    again = hooks->pressure(m->heap->ud, &m->published, m->since, (int)why);
+    m->in_pressure = false;
+    if (half_load_relaxed(&m->published.poll) & 1) quiet_stop(m);
+  }
   m->since = 0;
   if (m->published.budget <= 0) m->published.budget = BUDGET;
   return again;
 }
 
-/* At the beginning of every slow path. */
-static void arrive(gcmutator *m) {
-  if (word_load_relaxed(&m->in_slow) != 0) os_panic("invalid call", m, "allocation inside a hook of the same heap");
+/* At the beginning of every slow path that will hand out `bytes` at least. */
+static void arrive(gcmutator *m, size_t bytes) {
+  if (word_load_relaxed(&m->in_slow) != 0 || quiet_inside(m->heap))
+    os_panic("invalid call", m, "allocation inside a hook of the same heap");
   if (word_load_acquire(&m->orphan)) os_panic("invalid call", m, "mutator of a thread that a fork left behind");
-  m->thread = thread_mark();
+  word_store_relaxed(&m->thread, (word_t)thread_mark());
   m->fresh = 0;
   m->published.nslots = half_load_acquire(&m->heap->slots);
-  if (m->published.budget <= 0) pressure(m, SCALLOC_RT_BUDGET);
+  if (m->published.budget <= (int64_t)bytes) pressure(m, SCALLOC_RT_BUDGET);
 }
 
 static void *no_memory(void) {
@@ -192,7 +202,7 @@ static void *no_memory(void) {
 static bool fill(gcmutator *m, unsigned slot) {
   enum scalloc_rt_why why;
   const scalloc_rt_hole *hole = &m->published.hole[slot];
-  arrive(m);
+  arrive(m, 0);
   for (;;) {
     quiet_enter(m);
     bool filled = refill(m, slot, &why);
@@ -204,7 +214,7 @@ static bool fill(gcmutator *m, unsigned slot) {
 void *scalloc_rt_alloc_slow(scalloc_rt_mutator *published, unsigned slot, size_t rounded) {
   gcmutator *m = mutator_of(published);
   scalloc_rt_hole *hole = &published->hole[slot];
-  if (slot >= m->heap->slots || rounded != m->heap->slot[slot].block)
+  if (slot >= half_load_acquire(&m->heap->slots) || rounded != m->heap->slot[slot].block)
     os_panic("invalid slot", published, "no slot of this heap with blocks of that size");
   if (!fill(m, slot)) return no_memory();
   uintptr_t block = hole->cur;
@@ -214,7 +224,7 @@ void *scalloc_rt_alloc_slow(scalloc_rt_mutator *published, unsigned slot, size_t
 }
 
 size_t scalloc_rt_alloc_many(scalloc_rt_mutator *m, unsigned slot, void **out, size_t n) {
-  size_t rounded = slot < mutator_of(m)->heap->slots ? mutator_of(m)->heap->slot[slot].block : 0, got = 0;
+  size_t rounded = slot < half_load_acquire(&mutator_of(m)->heap->slots) ? mutator_of(m)->heap->slot[slot].block : 0, got = 0;
   while (got < n && (out[got] = scalloc_rt_alloc(m, slot, rounded)) != NULL) got++;
   return got;
 }
@@ -224,20 +234,19 @@ void *scalloc_rt_alloc_large(scalloc_rt_mutator *published, int kind, size_t siz
   gcheap *h = m->heap;
   enum scalloc_rt_why why;
   span *s;
-  if (kind < 0 || (unsigned)kind >= h->kinds) os_panic("invalid kind", published, "no kind of this heap");
+  if (kind < 0 || (unsigned)kind >= half_load_acquire(&h->kinds)) os_panic("invalid kind", published, "no kind of this heap");
   if (size > PTRDIFF_MAX) return no_memory();
-  published->budget -= (int64_t)size;
-  m->since += size;
-  arrive(m);
+  arrive(m, size);
   for (;;) {
     quiet_enter(m);
     s = gcheap_acquire_run(h, kind, size ? size : 1, &why);
     if (s == NULL && sweep_some(h, SIZE_MAX) > 0) s = gcheap_acquire_run(h, kind, size ? size : 1, &why);
     if (s) {
       bits_set(allocs_of(s), 0, 1);
-      record_of(s)->used = 1;
+      half_store_relaxed(&record_of(s)->used, 1);
       if (half_load_acquire(&h->running) != 0) allocate_marked(h, s, 0, 1);
       m->fresh = span_index(s);
+      account(m, s->large_bytes);
       list_put(s, GC_SWEPT);
       gcspan_let_go(s, GC_LARGE, 0);
     }
@@ -259,11 +268,11 @@ static void give_hole_back(gcmutator *m, span *s, unsigned slot) {
   uint32_t from = block_number(gcslot_of(s), hole->cur - (uintptr_t)block_at(s, 0));
   uint32_t to = block_number(gcslot_of(s), hole->lim - (uintptr_t)block_at(s, 0));
   bits_clear(allocs_of(s), from, to);
-  r->used = (uint16_t)(r->used - (to - from));
+  half_store_relaxed(&r->used, r->used - (to - from));
 }
 
 void mutator_retire(gcmutator *m) {
-  for (unsigned slot = 0; slot < m->heap->slots; slot++) {
+  for (unsigned slot = 0, slots = half_load_acquire(&m->heap->slots); slot < slots; slot++) {
     if (m->hot[slot] == 0) continue;
     span *s = span_at(m->hot[slot]);
     gcspan_hold(s);
@@ -280,7 +289,7 @@ void mutator_end(gcmutator *m) {
   mutator_retire(m);
   word_add_full(&h->swept, m->swept);
   word_add_full(&h->refills, m->refills);
-  lock_take(&h->lock);
+  gcheap_lock_list(h);
   for (gcmutator **at = &h->mutators; *at; at = &(*at)->next)
     if (*at == m) {
       *at = m->next;

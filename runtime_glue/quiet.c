@@ -23,7 +23,17 @@ static bool held_up(void) {
   return by != 0 && by != (word_t)thread_mark();
 }
 
-static __thread unsigned depth __attribute__((tls_model("initial-exec"))); /* regions that this thread is in */
+/* Regions that this thread is in, and the heap of the innermost. */
+static __thread unsigned depth __attribute__((tls_model("initial-exec")));
+static __thread const gcheap *inside_of __attribute__((tls_model("initial-exec")));
+
+bool quiet_inside(const gcheap *h) { return inside_of == h; }
+
+const gcheap *quiet_within(const gcheap *h) {
+  const gcheap *before = inside_of;
+  inside_of = h;
+  return before;
+}
 
 void quiet_enter(gcmutator *m) {
   volatile word_t *inside = m ? &m->in_slow : &visitors;
@@ -36,15 +46,14 @@ void quiet_enter(gcmutator *m) {
   depth++;
 }
 
-/* The stop that a signal handler put off; the thread holds nothing now. */
-static void stop(gcmutator *m) {
+void quiet_stop(gcmutator *m) {
   scalloc_rt_hooks *hooks = &m->heap->hooks;
-  m->published.poll &= ~1u;
-  if (hooks->pressure && !m->in_pressure) {
-    m->in_pressure = true;
-    hooks->pressure(m->heap->ud, &m->published, m->since, SCALLOC_RT_STOP);
-    m->in_pressure = false;
-  }
+  if (m->in_pressure) return; /* when that call has ended */
+  half_and_full(&m->published.poll, ~1u);
+  if (hooks->pressure == NULL) return;
+  m->in_pressure = true;
+  hooks->pressure(m->heap->ud, &m->published, m->since, SCALLOC_RT_STOP);
+  m->in_pressure = false;
 }
 
 void quiet_leave(gcmutator *m) {
@@ -56,12 +65,12 @@ void quiet_leave(gcmutator *m) {
   word_t left = word_load_relaxed(&m->in_slow) - 1;
   word_store_release(&m->in_slow, left);
   __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a handler that comes now stops the thread itself; one that came has set poll */
-  if (left == 0 && m->published.poll & 1) stop(m);
+  if (left == 0 && half_load_relaxed(&m->published.poll) & 1) quiet_stop(m);
 }
 
 bool scalloc_rt_defer_stop(scalloc_rt_mutator *m) {
   if (word_load_relaxed(&mutator_of(m)->in_slow) == 0) return false;
-  m->poll |= 1;
+  half_or_full(&m->poll, 1);
   return true;
 }
 
@@ -71,7 +80,7 @@ static bool anybody_inside(void) {
   if (word_load_acquire(&visitors) != 0) return true;
   for (gcheap *h = gcheap_first(); h; h = h->next)
     for (gcmutator *m = h->mutators; m; m = m->next)
-      if (word_load_acquire(&m->in_slow) != 0 && m->thread != thread_mark()) return true;
+      if (word_load_acquire(&m->in_slow) != 0 && word_load_relaxed(&m->thread) != (word_t)thread_mark()) return true;
   return false;
 }
 
@@ -89,9 +98,10 @@ void scalloc_rt_fork_parent(void) {
 
 /* The threads of other mutators are not in this process, nor one that was collecting. */
 static void orphan(gcheap *h) {
+  word_store_release(&h->turning, 0);
   if (h->running != 0 && h->collector != thread_mark()) half_store_release(&h->running, 0);
   for (gcmutator *m = h->mutators; m; m = m->next) {
-    if (m->thread == thread_mark()) continue;
+    if (m->thread == (word_t)thread_mark()) continue;
     word_store_release(&m->in_slow, 0);
     mutator_retire(m);
     word_store_release(&m->orphan, 1);

@@ -26,6 +26,7 @@
 #define gcheap_each scalloc_rt_private_gcheap_each
 #define gcheap_first scalloc_rt_private_gcheap_first
 #define gcheap_info scalloc_rt_private_gcheap_info
+#define gcheap_lock_list scalloc_rt_private_gcheap_lock_list
 #define gcheap_release scalloc_rt_private_gcheap_release
 #define gcheap_release_now scalloc_rt_private_gcheap_release_now
 #define gcspan_has scalloc_rt_private_gcspan_has
@@ -33,7 +34,6 @@
 #define gcspan_let_go scalloc_rt_private_gcspan_let_go
 #define gcspan_merge_freed scalloc_rt_private_gcspan_merge_freed
 #define gcspan_of scalloc_rt_private_gcspan_of
-#define gcspan_try_hold scalloc_rt_private_gcspan_try_hold
 #define gcspan_update scalloc_rt_private_gcspan_update
 #define list_all_unswept scalloc_rt_private_list_all_unswept
 #define list_drop scalloc_rt_private_list_drop
@@ -45,7 +45,10 @@
 #define mutator_retire scalloc_rt_private_mutator_retire
 #define quiet_enter scalloc_rt_private_quiet_enter
 #define quiet_init scalloc_rt_private_quiet_init
+#define quiet_inside scalloc_rt_private_quiet_inside
 #define quiet_leave scalloc_rt_private_quiet_leave
+#define quiet_stop scalloc_rt_private_quiet_stop
+#define quiet_within scalloc_rt_private_quiet_within
 #define sweep_follow scalloc_rt_private_sweep_follow
 #define sweep_settle scalloc_rt_private_sweep_settle
 #define sweep_some scalloc_rt_private_sweep_some
@@ -53,6 +56,5 @@
 #define thread_mark scalloc_rt_private_thread_mark
 #define view_borrower scalloc_rt_private_view_borrower
 #define view_has scalloc_rt_private_view_has
-#define view_hole scalloc_rt_private_view_hole
 
 #endif

@@ -20,7 +20,7 @@ static void ask(gcheap *h, span *s, word_t *dead) {
       if (h->hooks.disclaim(h->ud, (scalloc_rt_ref){span_index(s), i}, block_at(s, i))) continue;
       dead[w] &= ~((word_t)1 << i % 64);
       bits_set(allocs_of(s), i, i + 1);
-      r->used++;
+      half_store_relaxed(&r->used, r->used + 1);
     }
 }
 
@@ -45,8 +45,10 @@ void sweep_update(gcheap *h, span *s) {
   bool wanted = h->eager && (h->hooks.span_swept || has_disclaim(h, s));
   bool died = gcspan_update(s, half_load_acquire(&h->running), half_load_acquire(&h->last), wanted ? dead : NULL);
   if (!died || !wanted) return;
+  const gcheap *before = quiet_within(h);
   if (has_disclaim(h, s)) ask(h, s, dead);
   if (h->hooks.span_swept) tell(h, s, dead);
+  quiet_within(before);
 }
 
 static bool has_room(const span *s, int32_t live, uint32_t part) {
@@ -67,7 +69,7 @@ void sweep_settle(span *s, uint32_t merged) {
     gcheap_release(s, SCALLOC_RT_DEAD);
     return;
   }
-  bool room = !is_large(s) && has_room(s, record_of(s)->used, collectable ? GC_ROOM : GC_ROOM_BY_HAND);
+  bool room = !is_large(s) && has_room(s, (int32_t)record_of(s)->used, collectable ? GC_ROOM : GC_ROOM_BY_HAND);
   list_put(s, room ? GC_HOLES : GC_SWEPT);
   w = gcspan_let_go(s, is_large(s) ? GC_LARGE : room ? GC_REUSABLE : GC_RETIRED, merged);
   if (!collectable) sweep_follow(slot, s, w);
@@ -125,7 +127,7 @@ static void step_in(gcheap *h) {
 }
 
 static bool sweep_one(gcheap *h, gcslot *slot) {
-  if (slot->head[GC_UNSWEPT] == 0) return false;
+  if (half_load_relaxed(&slot->head[GC_UNSWEPT]) == 0) return false;
   step_in(h);
   span *s = list_take(slot, GC_UNSWEPT);
   if (s) sweep(h, s);

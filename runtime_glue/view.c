@@ -9,29 +9,24 @@
 
 /* ---- one span ------------------------------------------------------------------------------------------------------------- */
 
-void view_hole(const span *s, uint32_t *from, uint32_t *to) {
+/* Does block i lie in the hole of the mutator that has the span hot? */
+static bool in_hole(const gcheap *h, const span *s, uint32_t i) {
   const gc_record *r = const_record_of(s);
-  *from = *to = 0;
-  if (stage_now(s) != GC_HOT) return;
+  if (stage_now(s) != GC_HOT || r->slot >= SCALLOC_RT_SLOTS) return false;
   const scalloc_rt_hole *hole = &mutator_at(r->mutator)->published.hole[r->slot];
-  uintptr_t start = (uintptr_t)block_at(s, 0), end = start + (size_t)r->blocks * s->block;
+  uintptr_t block = (uintptr_t)span_start(s) + first_of(s) + (size_t)i * h->slot[r->slot].block;
   uintptr_t lim = __atomic_load_n(&hole->lim, __ATOMIC_ACQUIRE), cur = __atomic_load_n(&hole->cur, __ATOMIC_RELAXED);
-  if (cur < start || lim > end || cur >= lim) return;
-  *from = block_number(gcslot_of(s), cur - start);
-  *to = block_number(gcslot_of(s), lim - start);
+  return block >= cur && block < lim;
 }
 
-bool view_has(const span *s, uint32_t i) {
-  uint32_t from, to;
-  if (!gcspan_has(s, i, half_load_acquire(&gcheap_of(s)->last))) return false;
-  view_hole(s, &from, &to);
-  return i < from || i >= to;
+bool view_has(const gcheap *h, const span *s, uint32_t i) {
+  return gcspan_has(s, i, half_load_acquire(&h->last)) && !in_hole(h, s, i);
 }
 
 static uint32_t live_blocks(const span *s) {
   uint32_t n = 0, blocks = const_record_of(s)->blocks;
   for (uint32_t i = bits_next_set(allocs_of(s), 0, blocks); i < blocks; i = bits_next_set(allocs_of(s), i + 1, blocks))
-    n += view_has(s, i);
+    n += view_has(gcheap_of(s), s, i);
   return n;
 }
 
@@ -83,7 +78,7 @@ int scalloc_rt_each_block(scalloc_rt_span number, unsigned which, scalloc_rt_blo
   for (uint32_t i = bits_next_set(allocs_of(s), 0, blocks); i < blocks && result == 0;
        i = bits_next_set(allocs_of(s), i + 1, blocks)) {
     scalloc_rt_ref ref = {number, i};
-    if (!view_has(s, i)) continue;
+    if (!view_has(gcheap_of(s), s, i)) continue;
     if (which & SCALLOC_RT_ALLOCATED || which & (scalloc_rt_is_marked(ref) ? SCALLOC_RT_MARKED : SCALLOC_RT_UNMARKED))
       result = visit(ud, ref, block_at(s, i), size);
   }
@@ -139,7 +134,8 @@ size_t scalloc_rt_stats_json(scalloc_rt_heap *h, char *buffer, size_t size) {
   write_text(&w, "\"bytes\":{\"live\":%zu,\"committed\":%zu,\"limit\":%zu},", t.live, (size_t)word_load_acquire(&h->bytes),
              h->limit);
   size_t swept = word_load_acquire(&h->swept), refills = word_load_acquire(&h->refills);
-  for (const gcmutator *m = h->mutators; m; m = m->next) swept += m->swept, refills += m->refills;
+  for (const gcmutator *m = h->mutators; m; m = m->next)
+    swept += word_load_relaxed(&m->swept), refills += word_load_relaxed(&m->refills);
   write_text(&w, "\"counts\":{\"cycles\":%zu,\"swept\":%zu,\"released\":%zu,\"refills\":%zu},\"kinds\":[",
              (size_t)word_load_acquire(&h->cycles), swept, (size_t)word_load_acquire(&h->released), refills);
   for (unsigned k = 0; k < h->kinds; k++) {
@@ -171,7 +167,7 @@ static bool core_find(const span *s, const void *address, scalloc_block *out) {
   }
   *out = (scalloc_block){.start = is_large(s) ? span_start(s) : block_at(s, i),
                          .size = is_large(s) ? s->large_bytes : s->block,
-                         .live = view_has(s, i)};
+                         .live = view_has(gcheap_of(s), s, i)};
   return true;
 }
 

@@ -6,10 +6,7 @@
 
 extern internal const lend_borrower view_borrower;
 
-/* Is block i of a span allocated: by gcspan_has, and not in the hole of its mutator? */
-bool view_has(const span *s, uint32_t i);
-
-/* The part of a hot span that lies in its mutator's hole, as block numbers. */
-void view_hole(const span *s, uint32_t *from, uint32_t *to);
+/* Is block i of a span of h allocated: by gcspan_has, and not in the hole of its mutator? The span may be released meanwhile. */
+bool view_has(const gcheap *h, const span *s, uint32_t i);
 
 #endif

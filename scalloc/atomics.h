@@ -27,10 +27,15 @@ always_inline bool word_cas_full(volatile word_t *p, word_t old, word_t new) {
   return AO_compare_and_swap_full(p, old, new) != 0;
 }
 
+/* Loads before it are done before those behind it. */
+#define atomics_fence_acquire() AO_nop_read()
+
 #define half_load_relaxed(p) AO_int_load(p)
 #define half_load_acquire(p) AO_int_load_acquire(p)
 #define half_store_relaxed(p, v) AO_int_store(p, v)
 #define half_store_release(p, v) AO_int_store_release(p, v)
+#define half_or_full(p, v) AO_int_or_full(p, v)
+#define half_and_full(p, v) AO_int_and_full(p, v)
 
 /* Counts up a word that only this thread writes while nobody acts on what he reads there: no read-modify-write is needed. */
 #if UNDER_TSAN

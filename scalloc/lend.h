@@ -1,6 +1,6 @@
 /*
  * lend.h - whole spans for a packaging that lays out their blocks itself (runtime_glue). The core keeps the state LENT, what is
- * dirty and what is charged; of the slot the borrower may use `owner`, `block`, `first`, `class_index`, `reusable_below`, `free`,
+ * dirty and what is charged; of the slot the borrower may use `owner`, `block`, `first`, `class_index`, `reusable_below`, `free`, `bump`, `limit`,
  * `lent`, and the head and count of the word. `run` is 1, or the length of a run.
  */
 #ifndef SCALLOC_LEND_H

@@ -202,7 +202,8 @@ void *scalloc_rt_alloc_large(scalloc_rt_mutator *mutator, int kind, size_t size)
 size_t scalloc_rt_alloc_many(scalloc_rt_mutator *mutator, unsigned slot, void **out, size_t n);
 
 /* Frees a block of an EXPLICIT_FREE or UNCOLLECTABLE kind, by any thread; `mutator` is the caller's, or NULL if it has none. A
-   second free of the same block, or one of no block, aborts with one line. Constant time; NULL is fine. */
+   second free of the same block, or one of no live block, aborts with one line. A block of a kind that cycles sweep must not die
+   while it is being freed. Constant time; NULL is fine. */
 void scalloc_rt_free(scalloc_rt_mutator *mutator, void *block);
 
 /* Memory elsewhere that hangs on objects of this heap: counts against the budget (negative: given back), not the limit. */
@@ -226,7 +227,7 @@ bool scalloc_rt_mark(scalloc_rt_ref ref);
 /* resolve(exact) and mark in one: for precise tracers, whose pointers are right. `block` must be a live block of the heap. */
 bool scalloc_rt_mark_block(void *block, scalloc_rt_ref *out);
 
-/* Marked in the running cycle, or if none runs, in the last complete one. O(1). */
+/* Marked in the running cycle, or if none runs, in the last complete one (after an abort: unknown until the next begin). O(1). */
 bool scalloc_rt_is_marked(scalloc_rt_ref ref);
 
 /* One word per span for the runtime; 0 when the span is acquired. */
