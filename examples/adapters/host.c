@@ -44,7 +44,7 @@ host_options host_read_options(int argc, char **argv, const char *name, size_t l
     } else if (strcmp(word, "--brief") == 0) {
       options.brief = true;
     } else if (strncmp(word, "--limit=", 8) == 0) {
-      options.limit = strcmp(word, "--limit=0") == 0 ? 0 : (size_t)number(name, word, 256 * 1024, 1ull << 30);
+      options.limit = strcmp(word, "--limit=0") == 0 ? 0 : (size_t)number(name, word, 1ull << 18, 1ull << 30);
     } else if (strncmp(word, "--work=", 7) == 0) {
       options.work = (int)number(name, word, 1, 1000);
     } else {
@@ -88,7 +88,7 @@ static void print_brief(const host_report *r) {
   printf("%s: %.1f MB live in %.1f MB; closed in %.0f us", r->name, (double)r->live / 1e6, (double)r->committed / 1e6,
          r->close_us);
   if (r->destroy_us >= 0) printf(", ended with its heap in %.0f us", r->destroy_us);
-  if (r->refused[0] != 0) printf("; out of memory is \"%s\", and it goes on", r->refused);
+  if (r->refused[0] != 0) printf("; short of memory it says \"%s\" and goes on", r->refused);
   printf("; %s\n", r->good ? "nothing is left" : "NOT as it should be");
 }
 
@@ -96,7 +96,7 @@ static void print_long(const host_report *r) {
   printf("memory: %zu bytes live, %zu committed\n", r->live, r->committed);
   printf("end: closed in %.0f us\n", r->close_us);
   if (r->destroy_us >= 0) printf("end: not closed, but its heap destroyed, in %.0f us\n", r->destroy_us);
-  if (r->refused[0] != 0) printf("out of memory: \"%s\", and it goes on\n", r->refused);
+  if (r->refused[0] != 0) printf("short of memory: it says \"%s\" and goes on\n", r->refused);
   if (r->good) puts("nothing is left in scalloc");
 }
 
