@@ -52,8 +52,7 @@ static const char fill[] = "PRAGMA temp_store = memory;"
 static const char *const questions[] = {
     "SELECT group_concat(item, '+') FROM (SELECT item FROM orders ORDER BY item DESC, cents LIMIT 3)",
     "SELECT customer || ':' || sum(cents) FROM orders GROUP BY customer ORDER BY sum(cents) DESC, customer LIMIT 1",
-    "SELECT sum(place * cents) FROM (SELECT cents, row_number() OVER (ORDER BY cents % 1009, item, id) % 97 AS place FROM "
-    "orders)",
+    "SELECT sum(p * cents) FROM (SELECT cents, row_number() OVER (ORDER BY cents % 1009, item, id) % 97 AS p FROM orders)",
     "SELECT count(*) FROM orders a JOIN orders b ON a.item = b.item AND a.id < b.id AND a.customer < 50",
     "PRAGMA integrity_check",
 };

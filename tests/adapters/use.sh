@@ -1,7 +1,9 @@
 #!/bin/sh
-# usage: use.sh PROGRAM
-# Options as --help tells them: one line and status 2 for bad ones, one line of output with --brief, one fault one status 1.
+# usage: use.sh PROGRAM LIMIT...
+# Options as --help tells them: status 2 for bad ones, which are named, one line of output with --brief; PROGRAM succeeds, short of
+# memory at each LIMIT.
 program=$1
+shift
 fail() { echo "$*"; exit 1; }
 
 "$program" --help | grep -q '^usage: .*--plain' || fail "no usage"
@@ -11,3 +13,6 @@ for bad in --work=0 --work=1001 --work=x --limit=-1 --limit=3 --limit= --other w
   echo "$said" | head -n 1 | grep -qF -e "$bad" || fail "$bad is not named: $said"
 done
 [ "$("$program" --work=2 --brief | wc -l)" = 1 ] || fail "not one line"
+for limit in "$@"; do
+  "$program" --work=2 --brief "--limit=$limit" | grep 'short of memory.*nothing is left$' || fail "limit $limit"
+done
