@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "lists.h"
+#include "options.h"
 #include "pool.h"
 #include "purge.h"
 #include "steps.h"
@@ -107,6 +108,12 @@ span *heap_refill(heap *h, unsigned class_index) {
   if (!next && hot) next = open_for(h, pool_take_dirty(h->id, s->limit), class_index);
   if (!next && hot && grow(s)) return s;
   if (!next) next = acquire(h, class_index);
+  if (!next && options.limit_bytes != 0) { /* the empty hot spans of other classes, charged, come before a refusal */
+    heap_cool(h);
+    next = acquire(h, class_index);
+    s = h->hot[heap_hot_slot(class_index)]; /* even this one, if all its blocks were on the remote list */
+    hot = s != &heap_no_span;
+  }
   if (!next) {
     if (hot && span_collect(s, 0)) return s; /* no memory: even a few remote blocks help */
     errno = ENOMEM;

@@ -105,6 +105,22 @@ static long rss_after_freeing_100_mb(size_t size) {
 
 static const size_t purge_sizes[] = {600, 4096, 100000, 3000000};
 
+/* What a thread holds in empty spans of many sizes is no reason for a refusal. */
+static void child_small_limit(void) {
+  for (int round = 0; round < 3; round++) {
+    for (size_t size = 16; size <= MB; size *= 2) scalloc_free(scalloc_malloc(size));
+    void *large = scalloc_malloc(7 * MB);
+    CHECK(large != NULL);
+    scalloc_free(large);
+    for (size_t size = 16; size <= MB; size *= 2) {
+      void *block = scalloc_malloc(size);
+      CHECK(block != NULL);
+      scalloc_free(block);
+    }
+  }
+  check_heap();
+}
+
 static void child_eager(void) { /* all but a hot span is gone without being asked for */
   for (size_t i = 0; i < LENGTH(purge_sizes); i++)
     CHECK_INT(rss_after_freeing_100_mb(purge_sizes[i]), <=, (long)(6 * KB) + tool_kb(100 * KB));
@@ -193,6 +209,7 @@ static const struct {
   void (*run)(void);
 } modes[] = {{"arena", child_arena},
              {"limit", child_limit},
+             {"small limit", child_small_limit},
              {"eager", child_eager},
              {"never", child_never},
              {"threshold 0", child_threshold_0},
@@ -232,6 +249,7 @@ int main(int argc, char **argv) {
   check_says_nothing("work", SET("NOT_AN_OPTION_OF_OURS=1"));
   check_says_nothing("arena", SET("SCALLOC_ARENA_BYTES=268435456"));
   check_says_nothing("limit", SET("SCALLOC_LIMIT_BYTES=67108864"));
+  check_says_nothing("small limit", SET("SCALLOC_LIMIT_BYTES=8388608"));
   check_says_nothing("eager", SET("SCALLOC_PURGE_DELAY_MS=0"));
   check_says_nothing("never", SET("SCALLOC_PURGE_DELAY_MS=-1"));
   check_says_nothing("threshold 0", SET("SCALLOC_REUSE_THRESHOLD=0"));
