@@ -1,5 +1,5 @@
 /*
- * bits.c - one reservation for the three tables, opened where spans are in use.
+ * bits.c - one reservation for the three tables and the structures, opened where they are in use.
  *
  * Opened in steps of 64 spans of all three tables; two threads may open the same step, harmlessly. `opened` is a bit per step.
  */
@@ -13,19 +13,46 @@ enum { STEP = 64 };
 
 static spin_lock making; /* held across calls to the OS, once */
 static volatile word_t *opened_steps;
+static char *reserved; /* kept when opening its beginning was refused */
+static size_t structures_bytes;
+static volatile word_t structures_opened, structures_used;
+enum { STRUCTURES_SHIFT = 12, STRUCTURES_LEAST = 1 << 24, STRUCTURES_STEP = 1 << 18 };
 
 static size_t round_up(size_t n, size_t to) { return (n + to - 1) & ~(to - 1); }
 
 static bool make(void) {
   size_t steps = (arena.spans + (size_t)STEP - 1) / STEP, table = steps * STEP * GC_WORDS * sizeof(word_t);
-  size_t map = round_up((steps + 63) / 64 * sizeof(word_t), PAGE);
-  char *start = os_reserve(NULL, map + 3 * table);
-  if (start == NULL || !os_open(start, map)) return false;
-  opened_steps = (volatile word_t *)(void *)start;
-  bits.mark = (volatile word_t *)(void *)(start + map);
+  size_t map = round_up((steps + 63) / 64 * sizeof(word_t), PAGE), all = (size_t)arena.spans << SPAN_SHIFT >> STRUCTURES_SHIFT;
+  structures_bytes = all > STRUCTURES_LEAST ? all : STRUCTURES_LEAST;
+  if (reserved == NULL) reserved = os_reserve(NULL, map + 3 * table + structures_bytes);
+  if (reserved == NULL || !os_open(reserved, map)) return false;
+  opened_steps = (volatile word_t *)(void *)reserved;
+  bits.mark = (volatile word_t *)(void *)(reserved + map);
   bits.alloc = bits.mark + table / sizeof(word_t);
+  bits.structures = reserved + map + 3 * table;
   bits.freed = bits.alloc + table / sizeof(word_t);
   return true;
+}
+
+/* Raises a bound that only grows. */
+static void raise_to(volatile word_t *bound, word_t to) {
+  word_t now;
+  do now = word_load_acquire(bound);
+  while (now < to && !word_cas_full(bound, now, to));
+}
+
+void *bits_structure(size_t bytes) {
+  for (;;) {
+    size_t at = word_load_acquire(&structures_used), opened = word_load_acquire(&structures_opened);
+    if (at + bytes > structures_bytes) return NULL;
+    if (at + bytes > opened) {
+      size_t to = round_up(at + bytes, STRUCTURES_STEP);
+      if (to > structures_bytes) to = structures_bytes;
+      if (!os_open(bits.structures + opened, to - opened)) return NULL;
+      raise_to(&structures_opened, to);
+    }
+    if (word_cas_full(&structures_used, at, at + bytes)) return bits.structures + at;
+  }
 }
 
 bool bits_init(void) {
@@ -47,13 +74,12 @@ static bool open_table(volatile word_t *table, size_t step) {
 bool bits_open(uint32_t index) {
   size_t step = index / STEP;
   volatile word_t *word = &opened_steps[step / 64];
-  word_t bit = (word_t)1 << step % 64, reach;
+  word_t bit = (word_t)1 << step % 64;
   if (!(word_load_acquire(word) & bit)) {
     if (!open_table(bits.mark, step) || !open_table(bits.alloc, step) || !open_table(bits.freed, step)) return false;
     word_or_full(word, bit);
   }
-  do reach = word_load_acquire(&bits.reach);
-  while (reach <= index && !word_cas_full(&bits.reach, reach, (word_t)index + 1));
+  raise_to(&bits.reach, (word_t)index + 1);
   return true;
 }
 

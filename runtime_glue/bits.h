@@ -1,5 +1,6 @@
 /*
- * bits.h - three bits for every block of every span of the glue, in dense tables beside the arena.
+ * bits.h - three bits for every block of every span of the glue, in dense tables beside the arena; and the memory of the
+ * glue's own structures, behind them.
  *
  *   mark    set by tracers, any number at once; cleared by the first to touch the span in a cycle, who holds it
  *   alloc   handed out, as a mutator's hole or part of one; written by who holds the span
@@ -12,6 +13,7 @@
 
 typedef struct {
   volatile word_t *mark, *alloc, *freed; /* of span 0; read-only once made */
+  char *structures;                      /* of heaps and mutators; read-only once made */
   volatile word_t reach;                 /* spans below this may be looked at: their slots and bits are open */
 } bits_tables;
 
@@ -19,6 +21,9 @@ extern internal bits_tables bits;
 
 /* Reserves the tables, once; false and ENOMEM when the OS refuses. */
 bool bits_init(void);
+
+/* Zeroed memory for heaps and mutators, `bytes` a multiple of a cache line; never given back. NULL when refused. */
+void *bits_structure(size_t bytes);
 
 /* Makes the bits of a span usable. False when the OS refuses. */
 bool bits_open(uint32_t index);

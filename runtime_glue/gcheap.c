@@ -1,7 +1,7 @@
 /*
  * gcheap.c - making and ending heaps; kinds and slots; spans taken from the core and given back.
  *
- * Heap structures come from the arena's own metadata and are used again, never given back, so an owner word may be followed.
+ * Heap structures are used again, never given back, so an owner word may be followed.
  */
 #include "gcheap.h"
 
@@ -55,7 +55,7 @@ static gcheap *make(void) {
   h = unused;
   if (h) unused = h->next;
   lock_give(&heaps_lock);
-  if (h == NULL) return arena_metadata((sizeof *h + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+  if (h == NULL) return bits_structure((sizeof *h + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
   memset(h->slot, 0, h->slots * sizeof h->slot[0]); /* what was not used is zero */
   memset(&h->slot[GC_LARGE_SLOT], 0, 2 * sizeof h->slot[0]);
   memset(h, 0, offsetof(gcheap, slot));
@@ -203,9 +203,9 @@ static void clear_bits(span *s) {
 static void give_back(span *s, bool committed) {
   gcheap *h = gcheap_of(s);
   size_t bytes = bytes_of(s);
-  const gcheap *before = quiet_within(h);
+  const span *before = gcspan_hook(s);
   if (committed && h->hooks.decommit) h->hooks.decommit(h->ud, block_at(s, 0), whole_pages(bytes));
-  quiet_within(before);
+  gcspan_hook(before);
   word_add_full(&h->bytes, (word_t)0 - bytes);
   lend_return(s, h->id);
 }
@@ -213,11 +213,11 @@ static void give_back(span *s, bool committed) {
 /* Tells the hooks of a new span. NULL: commit refused. */
 static span *announce(gcheap *h, span *s) {
   scalloc_rt_span_info info;
-  const gcheap *before = quiet_within(h);
+  const span *before = gcspan_hook(s);
   bool refused = h->hooks.commit && h->hooks.commit(h->ud, block_at(s, 0), whole_pages(bytes_of(s))) != 0;
   gcheap_info(s, &info);
   if (!refused && h->hooks.span_acquire) h->hooks.span_acquire(h->ud, span_index(s), &info);
-  quiet_within(before);
+  gcspan_hook(before);
   if (refused) give_back(s, false);
   return refused ? NULL : s;
 }
@@ -286,10 +286,10 @@ void gcheap_release(span *s, enum scalloc_rt_why why) {
   scalloc_rt_span_info info;
   bool now = true;
   if (h->hooks.span_release) {
-    const gcheap *before = quiet_within(h);
+    const span *before = gcspan_hook(s);
     gcheap_info(s, &info);
     now = h->hooks.span_release(h->ud, span_index(s), &info, why);
-    quiet_within(before);
+    gcspan_hook(before);
   }
   if (now || why == SCALLOC_RT_DESTROY)
     gcheap_release_now(s);

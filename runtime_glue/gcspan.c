@@ -11,6 +11,16 @@ span *gcspan_of(const void *address) {
   return s && span_state_now(s) == SPAN_LENT ? s : NULL;
 }
 
+static __thread const span *hooked __attribute__((tls_model("initial-exec")));
+
+const span *gcspan_hooked(void) { return hooked; }
+
+const span *gcspan_hook(const span *s) {
+  const span *before = hooked;
+  hooked = s;
+  return before;
+}
+
 void gcspan_hold(span *s) {
   for (unsigned spins = 1;; spins++) {
     word_t w = word_load_acquire(&s->word);
@@ -92,7 +102,7 @@ static bool has(const span *s, uint32_t i, unsigned last, word_t w) {
 bool gcspan_has(const span *s, uint32_t i, unsigned last) {
   for (;;) {
     word_t w = word_load_acquire(&s->word);
-    if (half_load_acquire(&const_record_of(s)->swept) == GC_ALWAYS) return has(s, i, last, w);
+    if (half_load_acquire(&const_record_of(s)->swept) == GC_ALWAYS || s == hooked) return has(s, i, last, w);
     bool found = !is_held(w) && has(s, i, last, w);
     atomics_fence_acquire();
     if (!is_held(w) && word_generation(word_load_acquire(&s->word)) == word_generation(w)) return found;

@@ -88,6 +88,11 @@ always_inline word_t word_with_stage(word_t w, gc_stage stage, bool held) {
 /* Holds a span, spinning while another does. */
 void gcspan_hold(span *s);
 
+/* Hooks about a span are called with it held, by a thread that may look at it all the same: hooked is the span that the calling
+   thread is in a hook about, hook sets it and gives the one before. */
+const span *gcspan_hook(const span *s);
+const span *gcspan_hooked(void);
+
 /* Lets go of it, in a stage, and takes `merged` frees by hand off the count. The word after it. */
 word_t gcspan_let_go(span *s, gc_stage stage, uint32_t merged);
 

@@ -23,7 +23,7 @@ static gcmutator *make(void) {
   m = unused;
   if (m) unused = m->next;
   lock_give(&unused_lock);
-  if (m == NULL) return arena_metadata((sizeof *m + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+  if (m == NULL) return bits_structure((sizeof *m + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
   memset(&m->published, 0, offsetof(scalloc_rt_mutator, hole));
   memset(&m->heap, 0, offsetof(gcmutator, hot) - offsetof(gcmutator, heap));
   return m;
@@ -184,7 +184,8 @@ static bool pressure(gcmutator *m, enum scalloc_rt_why why) {
 
 /* At the beginning of every slow path that will hand out `bytes` at least. */
 static void arrive(gcmutator *m, size_t bytes) {
-  if (word_load_relaxed(&m->in_slow) != 0 || quiet_inside(m->heap))
+  const span *hooked = gcspan_hooked();
+  if (word_load_relaxed(&m->in_slow) != 0 || (hooked && gcheap_of(hooked) == m->heap))
     os_panic("invalid call", m, "allocation inside a hook of the same heap");
   if (word_load_acquire(&m->orphan)) os_panic("invalid call", m, "mutator of a thread that a fork left behind");
   word_store_relaxed(&m->thread, (word_t)thread_mark());
@@ -204,6 +205,7 @@ static bool fill(gcmutator *m, unsigned slot) {
   const scalloc_rt_hole *hole = &m->published.hole[slot];
   arrive(m, 0);
   for (;;) {
+    if (hole->cur < hole->lim) return true; /* a pressure hook allocated here */
     quiet_enter(m);
     bool filled = refill(m, slot, &why);
     quiet_leave(m); /* perhaps a stop, which may have taken the hole */
@@ -224,7 +226,9 @@ void *scalloc_rt_alloc_slow(scalloc_rt_mutator *published, unsigned slot, size_t
 }
 
 size_t scalloc_rt_alloc_many(scalloc_rt_mutator *m, unsigned slot, void **out, size_t n) {
-  size_t rounded = slot < half_load_acquire(&mutator_of(m)->heap->slots) ? mutator_of(m)->heap->slot[slot].block : 0, got = 0;
+  const gcheap *h = mutator_of(m)->heap;
+  if (slot >= half_load_acquire(&h->slots)) os_panic("invalid slot", m, "no slot of this heap");
+  size_t rounded = h->slot[slot].block, got = 0;
   while (got < n && (out[got] = scalloc_rt_alloc(m, slot, rounded)) != NULL) got++;
   return got;
 }
@@ -272,6 +276,7 @@ static void give_hole_back(gcmutator *m, span *s, unsigned slot) {
 }
 
 void mutator_retire(gcmutator *m) {
+  m->fresh = 0;
   for (unsigned slot = 0, slots = half_load_acquire(&m->heap->slots); slot < slots; slot++) {
     if (m->hot[slot] == 0) continue;
     span *s = span_at(m->hot[slot]);

@@ -8,10 +8,10 @@ always_inline gcmutator *mutator_of(scalloc_rt_mutator *m) { return (gcmutator *
 
 /* The mutator that has a span hot: by its number. */
 always_inline unsigned mutator_number(const gcmutator *m) {
-  return (unsigned)((size_t)((const char *)m - arena.heaps) / CACHE_LINE);
+  return (unsigned)((size_t)((const char *)m - bits.structures) / CACHE_LINE);
 }
 always_inline gcmutator *mutator_at(unsigned number) {
-  return (gcmutator *)(void *)(arena.heaps + (size_t)number * CACHE_LINE);
+  return (gcmutator *)(void *)(bits.structures + (size_t)number * CACHE_LINE);
 }
 
 /* Holes and hot spans given up; off the heap's list; the structure is free. */

@@ -23,17 +23,7 @@ static bool held_up(void) {
   return by != 0 && by != (word_t)thread_mark();
 }
 
-/* Regions that this thread is in, and the heap of the innermost. */
-static __thread unsigned depth __attribute__((tls_model("initial-exec")));
-static __thread const gcheap *inside_of __attribute__((tls_model("initial-exec")));
-
-bool quiet_inside(const gcheap *h) { return inside_of == h; }
-
-const gcheap *quiet_within(const gcheap *h) {
-  const gcheap *before = inside_of;
-  inside_of = h;
-  return before;
-}
+static __thread unsigned depth __attribute__((tls_model("initial-exec"))); /* regions that this thread is in */
 
 void quiet_enter(gcmutator *m) {
   volatile word_t *inside = m ? &m->in_slow : &visitors;

@@ -19,10 +19,6 @@ void quiet_leave(gcmutator *m);
 /* Calls the hook for a stop that was put off: the mutator's thread, in no region of it. */
 void quiet_stop(gcmutator *m);
 
-/* While hooks of a heap are called, the thread is within it, and may not allocate from it. within: what it was in before. */
-const gcheap *quiet_within(const gcheap *h);
-bool quiet_inside(const gcheap *h);
-
 /* Something that differs between threads. */
 void *thread_mark(void);
 

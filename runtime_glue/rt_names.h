@@ -20,6 +20,7 @@
 #define bits_open scalloc_rt_private_bits_open
 #define bits_set scalloc_rt_private_bits_set
 #define bits_set_shared scalloc_rt_private_bits_set_shared
+#define bits_structure scalloc_rt_private_bits_structure
 #define gcheap_acquire scalloc_rt_private_gcheap_acquire
 #define gcheap_acquire_run scalloc_rt_private_gcheap_acquire_run
 #define gcheap_after_fork scalloc_rt_private_gcheap_after_fork
@@ -31,6 +32,8 @@
 #define gcheap_release_now scalloc_rt_private_gcheap_release_now
 #define gcspan_has scalloc_rt_private_gcspan_has
 #define gcspan_hold scalloc_rt_private_gcspan_hold
+#define gcspan_hook scalloc_rt_private_gcspan_hook
+#define gcspan_hooked scalloc_rt_private_gcspan_hooked
 #define gcspan_let_go scalloc_rt_private_gcspan_let_go
 #define gcspan_merge_freed scalloc_rt_private_gcspan_merge_freed
 #define gcspan_of scalloc_rt_private_gcspan_of
@@ -45,10 +48,8 @@
 #define mutator_retire scalloc_rt_private_mutator_retire
 #define quiet_enter scalloc_rt_private_quiet_enter
 #define quiet_init scalloc_rt_private_quiet_init
-#define quiet_inside scalloc_rt_private_quiet_inside
 #define quiet_leave scalloc_rt_private_quiet_leave
 #define quiet_stop scalloc_rt_private_quiet_stop
-#define quiet_within scalloc_rt_private_quiet_within
 #define sweep_follow scalloc_rt_private_sweep_follow
 #define sweep_settle scalloc_rt_private_sweep_settle
 #define sweep_some scalloc_rt_private_sweep_some

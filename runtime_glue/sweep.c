@@ -11,7 +11,7 @@
 #include "mutator.h"
 #include "quiet.h"
 
-/* The disclaim hook may keep some of the dead. */
+/* The disclaim hook may keep some of the dead: for the running cycle, or else for the next. */
 static void ask(gcheap *h, span *s, word_t *dead) {
   gc_record *r = record_of(s);
   for (uint32_t w = 0; w * 64 < r->blocks; w++)
@@ -20,6 +20,7 @@ static void ask(gcheap *h, span *s, word_t *dead) {
       if (h->hooks.disclaim(h->ud, (scalloc_rt_ref){span_index(s), i}, block_at(s, i))) continue;
       dead[w] &= ~((word_t)1 << i % 64);
       bits_set(allocs_of(s), i, i + 1);
+      if (half_load_acquire(&h->running) != 0) bits_set_shared(marks_of(s), i, i + 1);
       half_store_relaxed(&r->used, r->used + 1);
     }
 }
@@ -45,10 +46,10 @@ void sweep_update(gcheap *h, span *s) {
   bool wanted = h->eager && (h->hooks.span_swept || has_disclaim(h, s));
   bool died = gcspan_update(s, half_load_acquire(&h->running), half_load_acquire(&h->last), wanted ? dead : NULL);
   if (!died || !wanted) return;
-  const gcheap *before = quiet_within(h);
+  const span *before = gcspan_hook(s);
   if (has_disclaim(h, s)) ask(h, s, dead);
   if (h->hooks.span_swept) tell(h, s, dead);
-  quiet_within(before);
+  gcspan_hook(before);
 }
 
 static bool has_room(const span *s, int32_t live, uint32_t part) {

@@ -40,7 +40,7 @@ uint32_t arena_take(uint32_t count);
 bool arena_extend(uint32_t end, uint32_t count);
 
 /* Zeroed memory for heap structures, `bytes` a multiple of a cache line; never given back. NULL when refused. */
-private_api void *arena_metadata(size_t bytes);
+void *arena_metadata(size_t bytes);
 
 /* Charges memory about to be committed against SCALLOC_LIMIT_BYTES. False: over the limit, nothing charged. */
 bool arena_charge(size_t bytes);

@@ -195,10 +195,11 @@ static inline void *scalloc_rt_alloc(scalloc_rt_mutator *mutator, unsigned slot,
 }
 
 /* A block of any size, in a run of spans of its own: from a page up it makes sense, above 1 MB it is the only way. Page-aligned.
-   O(its spans). NULL and ENOMEM. */
+   Survives every cycle until the mutator's next slow path or retire, whatever its mark. O(its spans). NULL and ENOMEM. */
 void *scalloc_rt_alloc_large(scalloc_rt_mutator *mutator, int kind, size_t size);
 
-/* Up to n blocks of a slot at once into out; how many. Fewer than n only when memory is refused. */
+/* Up to n blocks of a slot at once into out; how many. Fewer than n only when memory is refused. The pressure hook may be called
+   in between: what is in `out` by then is a root. */
 size_t scalloc_rt_alloc_many(scalloc_rt_mutator *mutator, unsigned slot, void **out, size_t n);
 
 /* Frees a block of an EXPLICIT_FREE or UNCOLLECTABLE kind, by any thread; `mutator` is the caller's, or NULL if it has none. A
