@@ -171,11 +171,11 @@ unsigned scalloc_rt_slot(scalloc_rt_heap *h, int kind, size_t size, size_t *roun
 
 /* ---- spans -------------------------------------------------------------------------------------------------------------- */
 
-void gcheap_info(const span *s, scalloc_rt_span_info *info) {
+void gcheap_info(const gcheap *h, const span *s, scalloc_rt_span_info *info) {
   *info = (scalloc_rt_span_info){.start = block_at(s, 0),
                                  .block_size = is_large(s) ? s->large_bytes : s->block,
                                  .blocks = const_record_of(s)->blocks,
-                                 .kind = kind_of(s),
+                                 .kind = kind_in(h, s),
                                  .large = is_large(s)};
 }
 
@@ -215,7 +215,7 @@ static span *announce(gcheap *h, span *s) {
   scalloc_rt_span_info info;
   const span *before = gcspan_hook(s);
   bool refused = h->hooks.commit && h->hooks.commit(h->ud, block_at(s, 0), whole_pages(bytes_of(s))) != 0;
-  gcheap_info(s, &info);
+  gcheap_info(h, s, &info);
   if (!refused && h->hooks.span_acquire) h->hooks.span_acquire(h->ud, span_index(s), &info);
   gcspan_hook(before);
   if (refused) give_back(s, false);
@@ -287,7 +287,7 @@ void gcheap_release(span *s, enum scalloc_rt_why why) {
   bool now = true;
   if (h->hooks.span_release) {
     const span *before = gcspan_hook(s);
-    gcheap_info(s, &info);
+    gcheap_info(h, s, &info);
     now = h->hooks.span_release(h->ud, span_index(s), &info, why);
     gcspan_hook(before);
   }

@@ -75,7 +75,11 @@ struct scalloc_rt_heap {
 always_inline gcheap *gcheap_of(const span *s) { return (gcheap *)word_load_acquire(&s->owner); }
 always_inline gcslot *gcslot_of(const span *s) { return &gcheap_of(s)->slot[const_record_of(s)->slot]; }
 always_inline bool is_large(const span *s) { return const_record_of(s)->slot >= GC_LARGE_SLOT; }
-always_inline int kind_of(const span *s) { return is_large(s) ? (int)s->limit : gcslot_of(s)->kind; }
+always_inline int kind_in(const gcheap *h, const span *s) {
+  unsigned slot = const_record_of(s)->slot;
+  return slot < SCALLOC_RT_SLOTS ? h->slot[slot].kind : (int)(s->limit % SCALLOC_RT_KINDS);
+}
+always_inline int kind_of(const span *s) { return kind_in(gcheap_of(s), s); }
 always_inline unsigned flags_of(const span *s) { return gcheap_of(s)->kind[kind_of(s)].flags; }
 always_inline bool is_collectable(const span *s) { return !(flags_of(s) & SCALLOC_RT_UNCOLLECTABLE); }
 
@@ -102,7 +106,8 @@ void list_all_unswept(gcslot *slot); /* swept and reusable ones behind the unswe
 
 /* ---- spans ---- */
 
-void gcheap_info(const span *s, scalloc_rt_span_info *info);
+/* Any time; of a span that is given back meanwhile, nonsense. */
+void gcheap_info(const gcheap *h, const span *s, scalloc_rt_span_info *info);
 
 /* A fresh span of a slot, or a run, NEW; commit and span_acquire have been called. NULL and ENOMEM, *why set. */
 span *gcheap_acquire(gcheap *h, unsigned slot, enum scalloc_rt_why *why);

@@ -33,7 +33,7 @@ static void tell(gcheap *h, span *s, const word_t *dead) {
     bitmap[w] = w * 64 < record_of(s)->blocks ? dead[w] : 0;
     n += (uint32_t)__builtin_popcountll(bitmap[w]);
   }
-  gcheap_info(s, &info);
+  gcheap_info(h, s, &info);
   if (n > 0) h->hooks.span_swept(h->ud, span_index(s), &info, bitmap, n);
 }
 

@@ -23,49 +23,42 @@ bool view_has(const gcheap *h, const span *s, uint32_t i) {
   return gcspan_has(s, i, half_load_acquire(&h->last)) && !in_hole(h, s, i);
 }
 
-static uint32_t live_blocks(const span *s) {
+static size_t live_bytes(const gcheap *h, const span *s) {
   uint32_t n = 0, blocks = const_record_of(s)->blocks;
+  if (blocks > GC_BLOCKS) return 0;
   for (uint32_t i = bits_next_set(allocs_of(s), 0, blocks); i < blocks; i = bits_next_set(allocs_of(s), i + 1, blocks))
-    n += view_has(gcheap_of(s), s, i);
-  return n;
+    n += view_has(h, s, i);
+  return n * (is_large(s) ? s->large_bytes : s->block);
 }
 
-static size_t live_bytes(const span *s) {
-  return is_large(s) ? live_blocks(s) * s->large_bytes : live_blocks(s) * (size_t)s->block;
-}
-
-static unsigned state_of(const span *s) {
+static unsigned state_in(const gcheap *h, const span *s) {
   gc_stage stage = stage_now(s);
   if (stage == GC_HOT) return SCALLOC_RT_HOT;
   if (stage == GC_DEFERRED) return SCALLOC_RT_DEFERRED;
-  if (stage != GC_NEW && !is_swept(const_record_of(s), half_load_acquire(&gcheap_of(s)->last))) return SCALLOC_RT_UNSWEPT;
+  if (!is_swept(const_record_of(s), half_load_acquire(&h->last))) return SCALLOC_RT_UNSWEPT;
   return stage == GC_LARGE ? SCALLOC_RT_LARGE : stage == GC_REUSABLE ? SCALLOC_RT_REUSABLE : SCALLOC_RT_RETIRED;
 }
 
 /* ---- walks ------------------------------------------------------------------------------------------------------------------ */
 
-static int visit_one(span *s, unsigned states, scalloc_rt_span_visit visit, void *ud) {
-  scalloc_rt_span_info info;
-  if (!(state_of(s) & states)) return 0;
-  gcheap_info(s, &info);
-  return visit(ud, span_index(s), &info);
+static bool is_of(const gcheap *h, const span *s) {
+  word_t w = word_load_acquire(&s->word);
+  return word_state(w) == SPAN_LENT && stage_of(w) != GC_NEW && gcheap_of(s) == h;
 }
 
-static int each_in_lists(gcslot *slot, unsigned states, scalloc_rt_span_visit visit, void *ud) {
-  int result = 0;
-  for (unsigned which = 0; which < GC_LISTS; which++)
-    for (uint32_t i = slot->head[which]; i != 0 && result == 0; i = record_of(span_at(i))->next)
-      result = visit_one(span_at(i), states, visit, ud);
-  return result;
-}
-
+/* By the table, not by the lists, which change under way. */
 int scalloc_rt_each_span(scalloc_rt_heap *h, unsigned states, scalloc_rt_span_visit visit, void *ud) {
+  scalloc_rt_span_info info;
+  uint32_t end = (uint32_t)word_load_acquire(&bits.reach);
   int result = 0;
-  for (unsigned i = 0; i < GC_ALL_SLOTS && result == 0; i++)
-    if (i < h->slots || i >= GC_LARGE_SLOT) result = each_in_lists(&h->slot[i], states, visit, ud);
-  for (gcmutator *m = h->mutators; m && result == 0; m = m->next)
-    for (unsigned i = 0; i < h->slots && result == 0; i++)
-      if (m->hot[i]) result = visit_one(span_at(m->hot[i]), states, visit, ud);
+  for (uint32_t i = 1; i < end && result == 0; i++) {
+    const span *s = span_at(i);
+    if (!is_of(h, s)) continue;
+    unsigned state = state_in(h, s);
+    gcheap_info(h, s, &info);
+    atomics_fence_acquire();
+    if (state & states && is_of(h, s)) result = visit(ud, i, &info);
+  }
   return result;
 }
 
@@ -88,14 +81,15 @@ int scalloc_rt_each_block(scalloc_rt_span number, unsigned which, scalloc_rt_blo
 /* ---- statistics ------------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
+  const gcheap *heap;
   size_t spans[6], live, kind_live[SCALLOC_RT_KINDS], kind_spans[SCALLOC_RT_KINDS];
 } totals;
 
 static int add(void *ud, scalloc_rt_span number, const scalloc_rt_span_info *info) {
   totals *t = ud;
   const span *s = span_at(number);
-  size_t live = live_bytes(s);
-  t->spans[__builtin_ctz(state_of(s))]++;
+  size_t live = live_bytes(t->heap, s);
+  t->spans[__builtin_ctz(state_in(t->heap, s))]++;
   t->live += live;
   t->kind_live[info->kind] += live;
   t->kind_spans[info->kind]++;
@@ -126,7 +120,7 @@ static void write_name(writer *w, const char *name) {
 }
 
 size_t scalloc_rt_stats_json(scalloc_rt_heap *h, char *buffer, size_t size) {
-  totals t = {.live = 0};
+  totals t = {.heap = h};
   writer w = {.at = buffer, .left = size};
   scalloc_rt_each_span(h, SCALLOC_RT_ANY, add, &t);
   write_text(&w, "{\"spans\":{\"hot\":%zu,\"retired\":%zu,\"reusable\":%zu,\"unswept\":%zu,\"deferred\":%zu,\"large\":%zu},",
@@ -151,7 +145,8 @@ size_t scalloc_rt_stats_json(scalloc_rt_heap *h, char *buffer, size_t size) {
 
 static span_state core_state(const span *s, size_t *live) {
   gc_stage stage = stage_now(s);
-  *live = gcheap_of(s) ? live_bytes(s) : 0;
+  const gcheap *h = gcheap_of(s);
+  *live = h ? live_bytes(h, s) : 0;
   if (is_large(s)) return SPAN_LARGE;
   return stage == GC_HOT || stage == GC_NEW ? SPAN_HOT : stage == GC_REUSABLE ? SPAN_REUSABLE : SPAN_FLOATING;
 }

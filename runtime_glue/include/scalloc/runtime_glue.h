@@ -269,8 +269,8 @@ enum {
   SCALLOC_RT_ANY = 63
 };
 
-/* Visits spans in one of the `states`; stops when the callback returns not 0, and returns that. The callback must not allocate
-   from or sweep this heap. Exact while the heap is quiet. */
+/* Visits spans in one of the `states`, in the order of their addresses; stops when the callback returns not 0, and returns that.
+   Exact while the heap is quiet; while it is not, a span may be given back under the callback. O(spans of the process). */
 typedef int (*scalloc_rt_span_visit)(void *ud, scalloc_rt_span span, const scalloc_rt_span_info *info);
 int scalloc_rt_each_span(scalloc_rt_heap *heap, unsigned states, scalloc_rt_span_visit visit, void *ud);
 
