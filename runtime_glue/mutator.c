@@ -124,7 +124,7 @@ static bool refill_hot(gcmutator *m, span *s) {
 static bool heat(gcmutator *m, span *s, uint32_t merged) {
   gc_record *r = record_of(s);
   *cursor_of(s) = 0;
-  r->mutator = mutator_number(m);
+  half_store_release(&r->mutator, mutator_number(m));
   publish(m, r->slot, NULL, NULL);
   m->hot[r->slot] = span_index(s);
   if (next_hole(m, s)) {

@@ -9,14 +9,22 @@
 
 /* ---- one span ------------------------------------------------------------------------------------------------------------- */
 
-/* Does block i lie in the hole of the mutator that has the span hot? */
+/* Does block i lie in the hole of the mutator that has the span hot? That mutator may be at work: what is read of its hole
+   counts if neither the hole nor the span has changed meanwhile. */
 static bool in_hole(const gcheap *h, const span *s, uint32_t i) {
   const gc_record *r = const_record_of(s);
-  if (stage_now(s) != GC_HOT || r->slot >= SCALLOC_RT_SLOTS) return false;
-  const scalloc_rt_hole *hole = &mutator_at(r->mutator)->published.hole[r->slot];
-  uintptr_t block = (uintptr_t)span_start(s) + first_of(s) + (size_t)i * h->slot[r->slot].block;
-  uintptr_t lim = __atomic_load_n(&hole->lim, __ATOMIC_ACQUIRE), cur = __atomic_load_n(&hole->cur, __ATOMIC_RELAXED);
-  return block >= cur && block < lim;
+  for (;;) {
+    word_t w = word_load_acquire(&s->word);
+    unsigned slot = r->slot;
+    if (word_state(w) != SPAN_LENT || stage_of(w) != GC_HOT || slot >= SCALLOC_RT_SLOTS) return false;
+    const scalloc_rt_hole *hole = &mutator_at(half_load_acquire(&r->mutator))->published.hole[slot];
+    uintptr_t block = (uintptr_t)span_start(s) + first_of(s) + (size_t)i * h->slot[slot].block;
+    uintptr_t lim = __atomic_load_n(&hole->lim, __ATOMIC_ACQUIRE), cur = __atomic_load_n(&hole->cur, __ATOMIC_ACQUIRE);
+    if (lim == __atomic_load_n(&hole->lim, __ATOMIC_ACQUIRE) &&
+        word_generation(word_load_acquire(&s->word)) == word_generation(w))
+      return block >= cur && block < lim;
+    cpu_relax();
+  }
 }
 
 bool view_has(const gcheap *h, const span *s, uint32_t i) {
