@@ -5,88 +5,21 @@
 -- turns, one run each, and every repetition starts with another one, so that what drifts on the machine drifts for all.
 -- A result is refused, with exit status 1, when a run fails or writes to stderr, when outputs differ between allocators, or
 -- when a preloaded library is not what the host's calls of realloc and free are bound to.
--- Order of this file: small tools, allocators and their check, one run, the whole schedule, statistics, tables, files.
+-- Order of this file: allocators and their check, one run, the whole schedule, statistics, tables, files.
 
 local HOST, MEASURE, SCRIPTS = "build/bin/lua-host", "build/bin/measure", "examples/scripts/"
 local REFERENCE, OURS = "glibc", "scalloc"
 local LONGEST_RUN_SECONDS = 600
 local MIB = 1024 * 1024
 
--- Small tools
+-- Small tools: suite.lua
 
-local function fail(message, ...)
-  io.stderr:write("\nbench/run: ", message:format(...), "\n")
-  os.exit(1)
-end
-
-local function read(path)
-  local file, why = io.open(path, "rb")
-  if not file then fail("%s", why) end
-  local text = file:read("a")
-  file:close()
-  return text
-end
-
-local function write(path, text)
-  local file, why = io.open(path, "wb")
-  if not file then fail("%s", why) end
-  file:write(text)
-  local ok, full = file:close()
-  if not ok then fail("%s: %s", path, full) end
-end
-
-local function shell(words)
-  local quoted = {}
-  for i, word in ipairs(words) do
-    quoted[i] = word:find("^[%w_./=,:%-]+$") and word or "'" .. word:gsub("'", "'\\''") .. "'"
-  end
-  return table.concat(quoted, " ")
-end
-
-local function output_of(command, errors_to)
-  local pipe <close> = assert(io.popen(("%s 2>%s"):format(command, errors_to or "/dev/null")))
-  return (pipe:read("a"):gsub("%s+$", ""))
-end
-
-local function base_name(path) return path:match("[^/]*$") end
-
-local function map(list, f)
-  local result = {}
-  for i, item in ipairs(list) do result[i] = f(item) end
-  return result
-end
-
-local function words_of(text, separator)
-  local result = {}
-  for word in text:gmatch("[^" .. separator .. "]+") do result[#result + 1] = word end
-  return result
-end
-
--- The numbers of a flat JSON object.
-local function numbers_of(json)
-  local result = {}
-  for key, value in json:gmatch('"([%w_]+)"%s*:%s*(%-?[%d.][%d.eE+-]*)') do result[key] = tonumber(value) end
-  return result
-end
-
-local function json_string(text)
-  return '"' .. text:gsub('[%c"\\]', function(c) return ("\\u%04x"):format(c:byte()) end) .. '"'
-end
-
--- Arrays are written one item a line where the items are tables; the keys of an object are sorted.
-local function to_json(value)
-  if type(value) == "string" then return json_string(value) end
-  if math.type(value) == "float" then return ("%.9g"):format(value) end
-  if type(value) ~= "table" then return tostring(value) end
-  if #value > 0 or next(value) == nil then
-    local separator = type(value[1]) == "table" and ",\n" or ", "
-    return "[" .. table.concat(map(value, to_json), separator) .. "]"
-  end
-  local keys = {}
-  for key in pairs(value) do keys[#keys + 1] = key end
-  table.sort(keys)
-  return "{" .. table.concat(map(keys, function(key) return json_string(key) .. ": " .. to_json(value[key]) end), ", ") .. "}"
-end
+package.path = "bench/?.lua;" .. package.path
+local suite = require "suite"
+local fail, read, write, shell, output_of = suite.fail, suite.read, suite.write, suite.shell, suite.output_of
+local base_name, map, words_of, numbers_of, to_json = suite.base_name, suite.map, suite.words_of, suite.numbers_of, suite.to_json
+local last_lines, rotated, spread, render, check_build = suite.last_lines, suite.rotated, suite.spread, suite.render, suite.check_build
+local package_version, compiler, scalloc_version = suite.package_version, suite.compiler, suite.scalloc_version
 
 -- Options and allocators
 
@@ -159,11 +92,6 @@ local function host_command(options, run)
   return in_clean_environment(run.allocator, {}, command)
 end
 
-local function last_lines(text, count)
-  local lines = words_of(text, "\n")
-  return table.concat(lines, "\n  ", math.max(1, #lines - count + 1))
-end
-
 local function explain(options, run, what)
   fail("%s, %s GC, %s: %s\n  stderr: %s\n  again with: %s", run.script, run.gc, run.allocator.name, what,
     last_lines(read(options.tmp .. "/stderr"), 10), shell(host_command(options, run)):gsub("%-%-report=%S+ ", ""))
@@ -218,12 +146,6 @@ end
 
 -- The schedule
 
-local function rotated(list, by)
-  local result = {}
-  for i = 1, #list do result[i] = list[(i - 1 + by) % #list + 1] end
-  return result
-end
-
 local function schedule(options)
   local runs = {}
   for number, script in ipairs(options.scripts) do
@@ -257,12 +179,6 @@ local function measure_all(options)
 end
 
 -- Statistics
-
-local function spread(values)
-  table.sort(values)
-  local n = #values
-  return { min = values[1], max = values[n], median = (values[(n + 1) // 2] + values[n // 2 + 1]) / 2 }
-end
 
 local function select_samples(samples, gc, script, allocator)
   local result = {}
@@ -381,36 +297,6 @@ local function memory_rows(options, of_gc)
   return rows
 end
 
-local function widths_of(rows)
-  local widths = {}
-  for _, row in ipairs(rows) do
-    for column, text in ipairs(row) do widths[column] = math.max(widths[column] or 3, #text) end
-  end
-  return widths
-end
-
--- Aligned text; with `markdown` the same as a Markdown table.
-local function render(rows, markdown)
-  local widths, lines = widths_of(rows), {}
-  local function line(row)
-    local cells = {}
-    for column, text in ipairs(row) do
-      local space = (" "):rep(widths[column] - #text)
-      cells[column] = column == 1 and text .. space or space .. text
-    end
-    return markdown and "| " .. table.concat(cells, " | ") .. " |" or table.concat(cells, "  ")
-  end
-  for i, row in ipairs(rows) do
-    lines[#lines + 1] = line(row)
-    if i == 1 then
-      local rules = map(widths, function(width) return ("-"):rep(width - 1) .. ":" end)
-      rules[1] = ("-"):rep(widths[1])
-      lines[#lines + 1] = markdown and line(rules) or nil
-    end
-  end
-  return table.concat(lines, "\n") .. "\n"
-end
-
 local function tables(options, stats, markdown)
   local parts, heading = {}, markdown and "## " or ""
   for _, gc in ipairs(options.gc) do
@@ -428,25 +314,7 @@ local function tables(options, stats, markdown)
   return table.concat(parts, "\n")
 end
 
--- Facts about the machine and the versions; nothing that names the machine or a path on it
-
-local function package_version(package)
-  local version = output_of(shell { "dpkg-query", "-W", "-f", "${Version}\\n", package }):match("^[^\n]*")
-  return version ~= "" and ("%s %s"):format(package, version) or package
-end
-
-local function compiler()
-  local path = read("build/CMakeCache.txt"):match("CMAKE_C_COMPILER:%w+=([^\n]*)")
-  return path and output_of(shell { path, "--version" }):match("^[^\n]*") or "unknown"
-end
-
-local function scalloc_version()
-  local version = read("CMakeLists.txt"):match("project%(scalloc VERSION ([%d.]+)") or "unknown"
-  local commit = output_of("git rev-parse --short HEAD")
-  if commit == "" then return version end
-  local changed = output_of("git --no-optional-locks status --porcelain -- . ':!bench/results'")
-  return ("%s, commit %s%s"):format(version, commit, changed ~= "" and " with changes" or "")
-end
+-- Facts
 
 local function version_of(allocator)
   if allocator.name == OURS then return scalloc_version() end
@@ -455,13 +323,8 @@ local function version_of(allocator)
 end
 
 local function facts(options)
-  local processor = read("/proc/cpuinfo"):match("model name%s*:%s*([^\n]*)")
-  local huge = io.open("/sys/kernel/mm/transparent_hugepage/enabled")
-  local result = { date = os.date("!%Y-%m-%d"), processor = processor or "unknown", kernel = output_of("uname -srm"),
-    cores = tonumber(output_of("nproc")), memory_mib = tonumber(read("/proc/meminfo"):match("MemTotal:%s*(%d+)")) // 1024,
-    huge_pages = huge and huge:read("a"):match("%[(%w+)%]") or "unknown", compiler = compiler(),
-    lua = package_version("liblua5.4-dev"), versions = {} }
-  if huge then huge:close() end
+  local result = suite.machine()
+  result.compiler, result.lua, result.versions = compiler(), package_version("liblua5.4-dev"), {}
   for _, allocator in ipairs(options.allocators) do result.versions[allocator.name] = version_of(allocator) end
   return result
 end
@@ -478,14 +341,6 @@ local function facts_text(options, known)
     lines[#lines + 1] = ("- %s: %s"):format(allocator.name, known.versions[allocator.name])
   end
   return table.concat(lines, "\n") .. "\n"
-end
-
--- A measurement is worth nothing on a build with assertions or sanitizers, which build/ may have been left with.
-local function check_build()
-  local cache = read("build/CMakeCache.txt")
-  if cache:find("SCALLOC_SANITIZE:%w+=%S") or cache:find("SCALLOC_ASSERTS:%w+=ON") then
-    fail("build/ is configured with SCALLOC_SANITIZE or SCALLOC_ASSERTS; remove it, or configure it without them")
-  end
 end
 
 -- Plots

@@ -1,0 +1,31 @@
+# Programs of `bench/run gc`: NAME-scalloc on libscalloc_runtime, NAME-libgc, the same source, on libgc; and what measures single
+# functions of libscalloc_runtime.
+find_path(LIBGC_INCLUDE_DIR gc.h)
+find_library(LIBGC_LIBRARY gc)
+if(LIBGC_INCLUDE_DIR AND LIBGC_LIBRARY)
+  set(with_libgc TRUE)
+else()
+  set(with_libgc FALSE)
+  message(STATUS "libgc not found (libgc-dev): its side of the benchmarks of collectors is left out")
+endif()
+
+foreach(program gcbench binary_trees graph sweep)
+  add_executable(${program}-scalloc gc/${program}.c gc/setup.c gc/program.c gc/port_glue.c gc/mark.c)
+  target_link_libraries(${program}-scalloc PRIVATE scalloc_flags scalloc::runtime_glue Threads::Threads)
+  list(APPEND gc_programs ${program}-scalloc)
+  if(with_libgc)
+    add_executable(${program}-libgc gc/${program}.c gc/setup.c gc/program.c gc/port_libgc.c)
+    target_compile_definitions(${program}-libgc PRIVATE BENCH_LIBGC GC_THREADS)
+    target_include_directories(${program}-libgc SYSTEM PRIVATE ${LIBGC_INCLUDE_DIR})
+    target_link_libraries(${program}-libgc PRIVATE scalloc_flags ${LIBGC_LIBRARY} Threads::Threads)
+    list(APPEND gc_programs ${program}-libgc)
+  endif()
+endforeach()
+
+foreach(program mark_cost pause dead_spans)
+  add_executable(${program} gc/${program}.c gc/raw.c gc/program.c)
+  target_link_libraries(${program} PRIVATE scalloc_flags scalloc::runtime_glue)
+  list(APPEND gc_programs ${program})
+endforeach()
+
+add_custom_target(bench_gc DEPENDS ${gc_programs} measure)
