@@ -14,6 +14,8 @@ static void free_large(span *s) {
     gcspan_let_go(s, GC_LARGE, 0);
     os_yield();
   }
+  bits_clear(allocs_of(s), 0, 1);
+  half_store_relaxed(&record_of(s)->used, 0);
   gcheap_release(s, SCALLOC_RT_DEAD);
 }
 
