@@ -63,17 +63,17 @@ void scalloc_rt_cycle_begin(scalloc_rt_heap *h) {
   turned(h);
 }
 
+static void mark_own(span *s, uint32_t w, word_t mask) { word_or_full(&marks_of(s)[w], mask); }
+
 /* What a mutator has in its hands when the cycle ends lives. */
 static void blacken(gcheap *h, gcmutator *m, unsigned slot) {
   const scalloc_rt_hole *hole = &m->published.hole[slot];
   span *s = span_at(m->hot[slot]);
-  if (hole->cur >= hole->lim || !is_collectable(s)) return;
-  uint32_t from = block_number(&h->slot[slot], hole->cur - (uintptr_t)block_at(s, 0));
-  uint32_t to = block_number(&h->slot[slot], hole->lim - (uintptr_t)block_at(s, 0));
+  if ((hole->cur >= hole->lim && m->pieces[slot].bits == 0) || !is_collectable(s)) return;
   gcspan_hold(s);
   uint32_t merged = gcspan_merge_freed(s);
   sweep_update(h, s);
-  bits_set_shared(marks_of(s), from, to);
+  mutator_each_own(m, s, slot, mark_own);
   gcspan_let_go(s, GC_HOT, merged);
 }
 

@@ -32,6 +32,14 @@ typedef struct {
   uint32_t slot_of_class[CLASSES]; /* slot + 1, 0 = none yet */
 } gckind;
 
+/* Free blocks of one word of the alloc bits of the hot span, where it is in pieces: the mutator's like its hole, of which the next
+   piece is made without holding the span. */
+typedef struct {
+  volatile word_t bits;
+  volatile unsigned word;
+  unsigned cycle; /* the running one in which they were marked, or 0 */
+} gcpieces;
+
 typedef struct gcmutator {
   scalloc_rt_mutator published;
   gcheap *heap;
@@ -44,6 +52,7 @@ typedef struct gcmutator {
   uint32_t fresh;         /* the large block it was given last, until its next slow path: survives a cycle like a hole */
   struct gcmutator *next; /* of its heap, under the heap's lock; or of the unused ones */
   uint32_t hot[SCALLOC_RT_SLOTS];
+  gcpieces pieces[SCALLOC_RT_SLOTS];
 } gcmutator;
 
 enum { GC_LARGE_SLOT = SCALLOC_RT_SLOTS, GC_ALL_SLOTS = GC_LARGE_SLOT + 2 }; /* large blocks: collectable, UNCOLLECTABLE */

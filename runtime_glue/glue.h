@@ -17,8 +17,9 @@ enum { GC_BLOCKS = 2048, GC_WORDS = GC_BLOCKS / 64 };
 /* How large a real span is: as many blocks as that, but ... */
 #define GC_SPAN_MOST ((size_t)1 << 18)
 enum {
-  GC_BLOCKS_LEAST = 8,    /* ... not more bytes than GC_SPAN_MOST, unless it takes more for so many; */
-  GC_HOLE_BYTES = 1 << 13 /* a refill hands out no more than that at once, so that zeroed memory is still in the cache */
+  GC_BLOCKS_LEAST = 8,     /* ... not more bytes than GC_SPAN_MOST, unless it takes more for so many; */
+  GC_HOLE_BYTES = 1 << 13, /* a refill hands out no more than that at once, so that zeroed memory is still in the cache */
+  GC_PIECE = 16            /* shorter runs of free blocks are taken a word of bits at a time */
 };
 
 #endif

@@ -74,29 +74,91 @@ static void account(gcmutator *m, size_t bytes) {
 }
 
 /* What is allocated in a cycle lives. Held. */
-static void allocate_marked(gcheap *h, span *s, uint32_t from, uint32_t to) {
-  gcspan_update(s, half_load_acquire(&h->running), half_load_acquire(&h->last), NULL); /* a fresh one has stale marks */
-  bits_set_shared(marks_of(s), from, to);
+static void allocate_marked(gcheap *h, span *s, uint32_t from, uint32_t to, word_t mask) {
+  unsigned running = half_load_acquire(&h->running);
+  if (running == 0) return;
+  gcspan_update(s, running, half_load_acquire(&h->last), NULL); /* a fresh one has stale marks */
+  for (uint32_t w = from / 64; w * 64 < to; w++) word_or_full(&marks_of(s)[w], bits_between(w, from, to) & mask);
 }
 
-/* HOT and held: the next run of free blocks becomes the mutator's hole. False: there is none. */
-static bool next_hole(gcmutator *m, span *s) {
+/* Blocks from .. to - 1, allocated by their bits and zeroed if they must be, become the hole. */
+static void open_hole(gcmutator *m, span *s, unsigned slot, uint32_t from, uint32_t to) {
+  const gcslot *of = &m->heap->slot[slot];
+  if (m->heap->kind[of->kind].flags & SCALLOC_RT_ZERO) zero(s, from, to);
+  publish(m, slot, block_at(s, from), block_at(s, to));
+  account(m, (size_t)(to - from) * of->block);
+}
+
+/* A cycle has begun since they were taken: what is handed out in it lives. */
+static never_inline void mark_pieces(gcmutator *m, unsigned slot, unsigned running) {
+  gcpieces *p = &m->pieces[slot];
+  quiet_enter(m);
+  span *s = span_at(m->hot[slot]);
+  gcspan_hold(s);
+  uint32_t merged = gcspan_merge_freed(s);
+  sweep_update(m->heap, s);
+  allocate_marked(m->heap, s, p->word * 64, p->word * 64 + 64, p->bits);
+  gcspan_let_go(s, GC_HOT, merged);
+  p->cycle = running;
+  quiet_leave(m);
+}
+
+/* The next of the pieces. False: there are none. No span is held, no region entered: at every moment the blocks are in the hole or
+   in the pieces. */
+static bool next_piece(gcmutator *m, unsigned slot) {
+  gcpieces *p = &m->pieces[slot];
+  unsigned running = half_load_acquire(&m->heap->running);
+  if (p->bits != 0 && running != 0 && p->cycle != running) mark_pieces(m, slot, running);
+  word_t left = word_load_relaxed(&p->bits);
+  if (left == 0) return false;
+  span *s = span_at(m->hot[slot]);
+  uint32_t from = (uint32_t)__builtin_ctzll(left), to = from;
+  while (to < 64 && left >> to & 1) to++;
+  open_hole(m, s, slot, p->word * 64 + from, p->word * 64 + to);
+  word_store_release(&p->bits, left & ~bits_between(0, from, to));
+  return true;
+}
+
+/* HOT and held: takes what is free in the word of block `from`, from there on, as pieces. */
+static uint32_t take_pieces(gcmutator *m, span *s, uint32_t from) {
   gc_record *r = record_of(s);
-  gcslot *slot = gcslot_of(s);
-  uint32_t most = GC_HOLE_BYTES / slot->block, from = bits_next_clear(allocs_of(s), *cursor_of(s), r->blocks), to;
+  gcpieces *p = &m->pieces[r->slot];
+  uint32_t w = from / 64, to = (w + 1) * 64 < r->blocks ? (w + 1) * 64 : r->blocks;
+  word_t before = word_load_relaxed(&allocs_of(s)[w]), taken = ~before & bits_between(w, from, to);
+  half_store_relaxed(&p->word, w);
+  p->cycle = half_load_acquire(&m->heap->running);
+  word_store_release(&p->bits, taken);
+  word_store_relaxed(&allocs_of(s)[w], before | taken);
+  half_store_relaxed(&r->used, r->used + (uint32_t)__builtin_popcountll(taken));
+  allocate_marked(m->heap, s, from, to, taken);
+  return to;
+}
+
+/* HOT and held: takes blocks from .. to - 1, which are free, as the hole. */
+static void take_hole(gcmutator *m, span *s, uint32_t from, uint32_t to) {
+  gc_record *r = record_of(s);
+  bits_set(allocs_of(s), from, to);
+  half_store_relaxed(&r->used, r->used + to - from);
+  allocate_marked(m->heap, s, from, to, ~(word_t)0);
+  open_hole(m, s, r->slot, from, to);
+}
+
+/* HOT and held: the next free blocks become the mutator's, as its hole or as pieces. False: there are none. */
+static bool next_hole(gcmutator *m, span *s) {
+  const gc_record *r = record_of(s);
+  uint32_t most = GC_HOLE_BYTES / gcslot_of(s)->block, from = bits_next_clear(allocs_of(s), *cursor_of(s), r->blocks), to;
   if (from == r->blocks) return false;
   to = bits_next_set(allocs_of(s), from, r->blocks);
   if (most == 0) most = 1;
-  if (to > from + most) to = from + most;
-  if (m->heap->kind[slot->kind].flags & SCALLOC_RT_ZERO) zero(s, from, to);
-  size_t end = (size_t)(block_at(s, to) - span_start(s)), bytes = (size_t)(to - from) * slot->block;
-  if (end > s->dirty) s->dirty = (uint32_t)end;
-  bits_set(allocs_of(s), from, to);
-  half_store_relaxed(&r->used, r->used + to - from);
+  if (to - from < GC_PIECE && to < r->blocks) {
+    to = take_pieces(m, s, from);
+  } else {
+    if (to > from + most) to = from + most;
+    take_hole(m, s, from, to);
+  }
   *cursor_of(s) = to;
-  if (half_load_acquire(&m->heap->running) != 0) allocate_marked(m->heap, s, from, to);
-  publish(m, r->slot, block_at(s, from), block_at(s, to));
-  account(m, bytes);
+  size_t end = (size_t)(block_at(s, to) - span_start(s));
+  if (end > s->dirty) s->dirty = (uint32_t)end;
   return true;
 }
 
@@ -205,20 +267,20 @@ static bool fill(gcmutator *m, unsigned slot) {
   const scalloc_rt_hole *hole = &m->published.hole[slot];
   arrive(m, 0);
   for (;;) {
-    if (hole->cur < hole->lim) return true; /* a pressure hook allocated here */
+    if (hole->cur < hole->lim || next_piece(m, slot)) return true; /* at once, if a pressure hook allocated here */
     quiet_enter(m);
     bool filled = refill(m, slot, &why);
-    quiet_leave(m); /* perhaps a stop, which may have taken the hole */
-    if (filled ? hole->lim != 0 && hole->cur < hole->lim : !pressure(m, why)) return filled;
+    quiet_leave(m); /* perhaps a stop, which may have taken it again */
+    if (!filled && !pressure(m, why)) return false;
   }
 }
 
-void *scalloc_rt_alloc_slow(scalloc_rt_mutator *published, unsigned slot, size_t rounded) {
-  gcmutator *m = mutator_of(published);
-  scalloc_rt_hole *hole = &published->hole[slot];
+void *scalloc_rt_alloc_slow(scalloc_rt_mutator *mutator, unsigned slot, size_t rounded) {
+  gcmutator *m = mutator_of(mutator);
+  scalloc_rt_hole *hole = &mutator->hole[slot];
   if (slot >= half_load_acquire(&m->heap->slots) || rounded != m->heap->slot[slot].block)
-    os_panic("invalid slot", published, "no slot of this heap with blocks of that size");
-  if (!fill(m, slot)) return no_memory();
+    os_panic("invalid slot", mutator, "no slot of this heap with blocks of that size");
+  if (!next_piece(m, slot) && !fill(m, slot)) return no_memory();
   uintptr_t block = hole->cur;
   __atomic_store_n(&hole->cur, block + rounded, __ATOMIC_RELAXED);
   __atomic_signal_fence(__ATOMIC_ACQ_REL);
@@ -233,12 +295,12 @@ size_t scalloc_rt_alloc_many(scalloc_rt_mutator *m, unsigned slot, void **out, s
   return got;
 }
 
-void *scalloc_rt_alloc_large(scalloc_rt_mutator *published, int kind, size_t size) {
-  gcmutator *m = mutator_of(published);
+void *scalloc_rt_alloc_large(scalloc_rt_mutator *mutator, int kind, size_t size) {
+  gcmutator *m = mutator_of(mutator);
   gcheap *h = m->heap;
   enum scalloc_rt_why why;
   span *s;
-  if (kind < 0 || (unsigned)kind >= half_load_acquire(&h->kinds)) os_panic("invalid kind", published, "no kind of this heap");
+  if (kind < 0 || (unsigned)kind >= half_load_acquire(&h->kinds)) os_panic("invalid kind", mutator, "no kind of this heap");
   if (size > PTRDIFF_MAX) return no_memory();
   arrive(m, size);
   for (;;) {
@@ -248,7 +310,7 @@ void *scalloc_rt_alloc_large(scalloc_rt_mutator *published, int kind, size_t siz
     if (s) {
       bits_set(allocs_of(s), 0, 1);
       half_store_relaxed(&record_of(s)->used, 1);
-      if (half_load_acquire(&h->running) != 0) allocate_marked(h, s, 0, 1);
+      allocate_marked(h, s, 0, 1, 1);
       m->fresh = span_index(s);
       account(m, s->large_bytes);
       list_put(s, GC_SWEPT);
@@ -264,15 +326,28 @@ void scalloc_rt_account(scalloc_rt_mutator *m, int64_t external) { m->budget -= 
 
 /* ---- the end -------------------------------------------------------------------------------------------------------------- */
 
-/* The rest of a hole is free memory again; held. */
-static void give_hole_back(gcmutator *m, span *s, unsigned slot) {
+static bool hole_of(const gcmutator *m, const span *s, unsigned slot, uint32_t *from, uint32_t *to) {
   const scalloc_rt_hole *hole = &m->published.hole[slot];
-  gc_record *r = record_of(s);
-  if (hole->cur >= hole->lim) return;
-  uint32_t from = block_number(gcslot_of(s), hole->cur - (uintptr_t)block_at(s, 0));
-  uint32_t to = block_number(gcslot_of(s), hole->lim - (uintptr_t)block_at(s, 0));
-  bits_clear(allocs_of(s), from, to);
-  half_store_relaxed(&r->used, r->used - (to - from));
+  *from = *to = 0;
+  if (hole->cur >= hole->lim) return false;
+  *from = block_number(gcslot_of(s), hole->cur - (uintptr_t)block_at(s, 0));
+  *to = block_number(gcslot_of(s), hole->lim - (uintptr_t)block_at(s, 0));
+  return true;
+}
+
+void mutator_each_own(const gcmutator *m, span *s, unsigned slot, void (*act)(span *s, uint32_t w, word_t mask)) {
+  const gcpieces *p = &m->pieces[slot];
+  uint32_t from, to;
+  if (p->bits) act(s, p->word, p->bits);
+  if (!hole_of(m, s, slot, &from, &to)) return;
+  for (uint32_t w = from / 64; w * 64 < to; w++) act(s, w, bits_between(w, from, to));
+}
+
+/* Free memory again; held. A mutator that a fork left behind may have the same blocks in its hole and its pieces. */
+static void give_back(span *s, uint32_t w, word_t mask) {
+  word_t now = word_load_relaxed(&allocs_of(s)[w]);
+  word_store_relaxed(&allocs_of(s)[w], now & ~mask);
+  half_store_relaxed(&record_of(s)->used, record_of(s)->used - (uint32_t)__builtin_popcountll(now & mask));
 }
 
 void mutator_retire(gcmutator *m) {
@@ -282,7 +357,8 @@ void mutator_retire(gcmutator *m) {
     span *s = span_at(m->hot[slot]);
     gcspan_hold(s);
     uint32_t merged = gcspan_merge_freed(s);
-    give_hole_back(m, s, slot);
+    mutator_each_own(m, s, slot, give_back);
+    word_store_relaxed(&m->pieces[slot].bits, 0);
     publish(m, slot, NULL, NULL);
     m->hot[slot] = 0;
     sweep_settle(s, merged);

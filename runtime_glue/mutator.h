@@ -14,6 +14,9 @@ always_inline gcmutator *mutator_at(unsigned number) {
   return (gcmutator *)(void *)(bits.structures + (size_t)number * CACHE_LINE);
 }
 
+/* Visits the blocks that a mutator has for itself in its hot span of a slot, in its hole and its pieces, by words of bits. */
+void mutator_each_own(const gcmutator *m, span *s, unsigned slot, void (*act)(span *s, uint32_t w, word_t mask));
+
 /* Holes and hot spans given up; off the heap's list; the structure is free. */
 void mutator_end(gcmutator *m);
 

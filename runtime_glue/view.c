@@ -9,26 +9,30 @@
 
 /* ---- one span ------------------------------------------------------------------------------------------------------------- */
 
-/* Does block i lie in the hole of the mutator that has the span hot? That mutator may be at work: what is read of its hole
-   counts if neither the hole nor the span has changed meanwhile. */
-static bool in_hole(const gcheap *h, const span *s, uint32_t i) {
+/* Is block i in the hole or the pieces of the mutator that has the span hot? That mutator may be at work: what is read counts if
+   neither they nor the span have changed meanwhile. */
+static bool is_own(const gcheap *h, const span *s, uint32_t i) {
   const gc_record *r = const_record_of(s);
   for (;;) {
     word_t w = word_load_acquire(&s->word);
     unsigned slot = r->slot;
     if (word_state(w) != SPAN_LENT || stage_of(w) != GC_HOT || slot >= SCALLOC_RT_SLOTS) return false;
-    const scalloc_rt_hole *hole = &mutator_at(half_load_acquire(&r->mutator))->published.hole[slot];
+    const gcmutator *m = mutator_at(half_load_acquire(&r->mutator));
+    const scalloc_rt_hole *hole = &m->published.hole[slot];
     uintptr_t block = (uintptr_t)span_start(s) + first_of(s) + (size_t)i * h->slot[slot].block;
     uintptr_t lim = __atomic_load_n(&hole->lim, __ATOMIC_ACQUIRE), cur = __atomic_load_n(&hole->cur, __ATOMIC_ACQUIRE);
-    if (lim == __atomic_load_n(&hole->lim, __ATOMIC_ACQUIRE) &&
+    word_t pieces = word_load_acquire(&m->pieces[slot].bits);
+    bool own = (block >= cur && block < lim) || (half_load_relaxed(&m->pieces[slot].word) == i / 64 && pieces >> i % 64 & 1);
+    atomics_fence_acquire();
+    if (lim == __atomic_load_n(&hole->lim, __ATOMIC_ACQUIRE) && pieces == word_load_acquire(&m->pieces[slot].bits) &&
         word_generation(word_load_acquire(&s->word)) == word_generation(w))
-      return block >= cur && block < lim;
+      return own;
     cpu_relax();
   }
 }
 
 bool view_has(const gcheap *h, const span *s, uint32_t i) {
-  return gcspan_has(s, i, half_load_acquire(&h->last)) && !in_hole(h, s, i);
+  return gcspan_has(s, i, half_load_acquire(&h->last)) && !is_own(h, s, i);
 }
 
 static size_t live_bytes(const gcheap *h, const span *s) {

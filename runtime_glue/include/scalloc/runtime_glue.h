@@ -232,7 +232,7 @@ bool scalloc_rt_mark_block(void *block, scalloc_rt_ref *out);
 bool scalloc_rt_is_marked(scalloc_rt_ref ref);
 
 /* One word per span for the runtime; 0 when the span is acquired. */
-uintptr_t *scalloc_rt_cookie(scalloc_rt_span span);
+uintptr_t *scalloc_rt_cookie(scalloc_rt_span number);
 
 /* ---- cycles ----------------------------------------------------------------------------------------------------------- */
 
@@ -254,7 +254,7 @@ void scalloc_rt_cycle_abort(scalloc_rt_heap *heap);
 size_t scalloc_rt_sweep(scalloc_rt_heap *heap, scalloc_rt_mutator *mutator, size_t max_spans);
 
 /* A span whose release the span_release hook put off. */
-void scalloc_rt_span_release(scalloc_rt_span span);
+void scalloc_rt_span_release(scalloc_rt_span number);
 
 /* ---- seeing ------------------------------------------------------------------------------------------------------------ */
 
@@ -278,7 +278,7 @@ enum { SCALLOC_RT_ALLOCATED = 1, SCALLOC_RT_MARKED = 2, SCALLOC_RT_UNMARKED = 4 
 
 /* Visits the allocated blocks of a span, or only the marked or unmarked ones. Mutators stopped. */
 typedef int (*scalloc_rt_block_visit)(void *ud, scalloc_rt_ref ref, void *block, size_t size);
-int scalloc_rt_each_block(scalloc_rt_span span, unsigned which, scalloc_rt_block_visit visit, void *ud);
+int scalloc_rt_each_block(scalloc_rt_span number, unsigned which, scalloc_rt_block_visit visit, void *ud);
 
 /* Like snprintf: one JSON object with `spans` by state, `bytes` {live, committed, limit}, `counts` {cycles, swept, released,
    refills}, and `kinds`. O(spans). */
