@@ -1,0 +1,59 @@
+# The functions of the runtime glue one by one, the 17 things that can go wrong with it (docs/runtime-tests.md), threads, forks.
+set(glue_api_dir ${PROJECT_SOURCE_DIR}/tests/glue_api)
+set(glue_api_private ${PROJECT_SOURCE_DIR}/runtime_glue ${PROJECT_SOURCE_DIR}/scalloc ${ATOMIC_OPS_INCLUDE_DIR})
+
+# glue_program(name): the program glue_NAME of NAME.c.
+function(glue_program name)
+  add_executable(glue_${name} ${glue_api_dir}/${name}.c ${glue_api_dir}/glue_api.c)
+  target_link_libraries(glue_${name} PRIVATE scalloc_flags scalloc::runtime_glue Threads::Threads)
+  set_target_properties(glue_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+endfunction()
+
+# glue_part(test program parts...): a test that runs parts of a program, one after the other.
+function(glue_part test program)
+  list(LENGTH ARGN count)
+  foreach(part ${ARGN})
+    set(name ${test})
+    if(count GREATER 1)
+      string(REGEX REPLACE "^wrong_[0-9]+_" "" short ${part})
+      set(name ${test}.${short})
+    endif()
+    add_test(NAME glue.${name} COMMAND glue_${program} ${part} --scale ${SCALLOC_TEST_SCALE})
+    set_tests_properties(glue.${name} PROPERTIES LABELS glue TIMEOUT 300 SKIP_RETURN_CODE 77)
+  endforeach()
+endfunction()
+
+# ---- what can go wrong
+glue_program(wrong_spans)
+glue_part(can_go_wrong_01 wrong_spans wrong_01_span_in_two_hands)
+glue_part(can_go_wrong_02 wrong_spans wrong_02_thread_dies_hot)
+glue_part(can_go_wrong_04 wrong_spans wrong_04_late_free_and_decommit wrong_04_stale_pointers_of_a_marker)
+glue_part(can_go_wrong_06 wrong_spans wrong_06_freed_by_hand_in_a_cycle wrong_06_hot_is_left_to_its_mutator)
+glue_part(can_go_wrong_14 wrong_spans wrong_14_idle_mutators_pin_no_spans)
+
+glue_program(wrong_hooks)
+glue_part(can_go_wrong_07 wrong_hooks wrong_07_finalizable_objects_are_marked_before_the_end wrong_07_no_object_comes_back_after_the_end)
+glue_part(can_go_wrong_08 wrong_hooks wrong_08_hook_allocates wrong_08_hooks_may_free_by_hand
+          wrong_08_hooks_may_look_at_the_span_itself)
+glue_part(can_go_wrong_09 wrong_hooks wrong_09_pressure_is_not_called_in_pressure)
+glue_part(can_go_wrong_16 wrong_hooks wrong_16_the_dead_are_told_before_reuse)
+
+glue_program(wrong_cycles)
+target_sources(glue_wrong_cycles PRIVATE ${glue_api_dir}/heap_number.c)
+target_include_directories(glue_wrong_cycles PRIVATE ${glue_api_private} ${PROJECT_SOURCE_DIR}/runtime_glue/include)
+glue_part(can_go_wrong_03 wrong_cycles wrong_03_initialisation_after_cur)
+glue_part(can_go_wrong_05 wrong_cycles wrong_05_stale_conservative_pointer wrong_05_pointers_that_are_not_stale)
+if(NOT SCALLOC_SANITIZE) # whose shadow is readable too
+  glue_part(can_go_wrong_11 wrong_cycles wrong_11_maps_show_what_is_opened)
+endif()
+glue_part(can_go_wrong_13 wrong_cycles wrong_13_any_bit_flipped wrong_13_numbers_are_relative)
+glue_part(can_go_wrong_15 wrong_cycles wrong_15_cycle_numbers_wrap)
+
+# 12: the sources of the glue on the operating system of the unit tests.
+file(GLOB glue_api_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/runtime_glue/*.c)
+add_executable(glue_wrong_refusal ${glue_api_dir}/wrong_refusal.c ${glue_api_sources})
+target_include_directories(glue_wrong_refusal PRIVATE ${PROJECT_SOURCE_DIR}/runtime_glue ${PROJECT_SOURCE_DIR}/runtime_glue/include)
+target_link_libraries(glue_wrong_refusal PRIVATE scalloc_unit)
+set_target_properties(glue_wrong_refusal PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+add_test(NAME glue.can_go_wrong_12 COMMAND glue_wrong_refusal)
+set_tests_properties(glue.can_go_wrong_12 PROPERTIES LABELS glue TIMEOUT 300)
