@@ -57,3 +57,39 @@ target_link_libraries(glue_wrong_refusal PRIVATE scalloc_unit)
 set_target_properties(glue_wrong_refusal PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 add_test(NAME glue.can_go_wrong_12 COMMAND glue_wrong_refusal)
 set_tests_properties(glue.can_go_wrong_12 PROPERTIES LABELS glue TIMEOUT 300)
+
+# ---- the public header
+glue_program(heaps)
+glue_part(heaps heaps a_conf_of_unknown_size many_heaps kinds_and_what_they_refuse slots_of_every_size slots_that_are_refused
+          more_slots_than_there_are mutators_and_what_is_published retire_gives_up_the_last_large_block budget_is_kept
+          refused_sizes_cost_nothing limit_is_kept)
+glue_program(blocks)
+glue_part(blocks blocks sizes_and_alignments zero_again many_at_once large_blocks first_and_last_byte addresses_of_others
+          addresses_of_nobody every_block_is_visited marks_of_a_cycle handed_out_in_a_cycle a_cookie_per_span)
+glue_program(core)
+glue_part(core core find_sees_every_block find_sees_large_blocks usable_size_of_malloc_knows_them_not spans_are_counted_by_state
+          json_in_any_buffer spans_change_sides heaps_of_both_kinds_in_turn at_the_limit_of_the_process)
+glue_program(faults)
+glue_part(faults faults frees_by_hand functions_of_malloc calls_that_must_not_be)
+
+add_test(NAME glue.header COMMAND sh ${glue_api_dir}/header.sh ${PROJECT_SOURCE_DIR}/runtime_glue/include)
+set_tests_properties(glue.header PROPERTIES LABELS glue TIMEOUT 120 SKIP_RETURN_CODE 77)
+if(CMAKE_CXX_COMPILER)
+  add_executable(glue_header ${glue_api_dir}/header.cc)
+  target_compile_options(glue_header PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+  target_link_libraries(glue_header PRIVATE scalloc::runtime_glue Threads::Threads)
+  if(SCALLOC_SANITIZE)
+    target_link_options(glue_header PRIVATE -fsanitize=${SCALLOC_SANITIZE})
+  endif()
+  set_target_properties(glue_header PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  add_test(NAME glue.header_cxx COMMAND glue_header)
+  set_tests_properties(glue.header_cxx PROPERTIES LABELS glue TIMEOUT 60)
+endif()
+if(GNU_OBJDUMP AND CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT SCALLOC_SANITIZE AND NOT SCALLOC_COVERAGE
+   AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  add_library(glue_fast_path OBJECT ${glue_api_dir}/fast_path.c)
+  target_include_directories(glue_fast_path PRIVATE ${PROJECT_SOURCE_DIR}/runtime_glue/include)
+  target_link_libraries(glue_fast_path PRIVATE scalloc_flags)
+  add_test(NAME glue.fast_path COMMAND sh ${glue_api_dir}/fast_path.sh ${GNU_OBJDUMP} $<TARGET_OBJECTS:glue_fast_path>)
+  set_tests_properties(glue.fast_path PROPERTIES LABELS glue TIMEOUT 60)
+endif()
