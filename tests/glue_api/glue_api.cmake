@@ -93,3 +93,8 @@ if(GNU_OBJDUMP AND CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT SCALLOC_SANITIZE 
   add_test(NAME glue.fast_path COMMAND sh ${glue_api_dir}/fast_path.sh ${GNU_OBJDUMP} $<TARGET_OBJECTS:glue_fast_path>)
   set_tests_properties(glue.fast_path PROPERTIES LABELS glue TIMEOUT 60)
 endif()
+
+# ---- threads
+glue_program(threads)
+glue_part(can_go_wrong_17 threads cycles_under_load) # under ThreadSanitizer: tests/run --only thread
+glue_part(threads threads freed_by_others_uncollectable freed_by_others_explicit pressure_from_all_sides slots_made_by_all)
