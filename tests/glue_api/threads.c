@@ -14,7 +14,8 @@ typedef struct barrier {
   atomic_bool poll;
 } barrier;
 
-#define BARRIER_INIT {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, false, false}
+#define BARRIER_INIT                                                                                                           \
+  { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, false, false }
 
 static void join_in(barrier *b) {
   pthread_mutex_lock(&b->lock);
