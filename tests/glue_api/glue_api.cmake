@@ -106,3 +106,10 @@ glue_part(costs costs dead_spans_go_untouched heap_destroy_touches_no_block mark
           a_cycle_costs_the_same_with_more_spans ending_a_heap_is_linear a_dead_span_costs_the_same_with_more_blocks)
 set_tests_properties(glue.costs.a_cycle_costs_the_same_with_more_spans glue.costs.ending_a_heap_is_linear
                      glue.costs.a_dead_span_costs_the_same_with_more_blocks PROPERTIES RUN_SERIAL TRUE) # they compare times
+glue_program(signals)
+glue_part(signals signals stopped_by_signal stopped_between_any_two_instructions)
+
+# ---- forks
+glue_program(forks)
+glue_part(forks forks forks_under_load fork_within_ones_own_cycle fork_within_anothers_cycle fork_with_explicit_handlers
+          prepare_holds_others_up fork_in_the_pressure_hook)
