@@ -100,7 +100,7 @@ glue_part(can_go_wrong_17 threads cycles_under_load) # under ThreadSanitizer: te
 glue_part(threads threads freed_by_others_uncollectable freed_by_others_explicit pressure_from_all_sides slots_made_by_all)
 glue_program(handshakes)
 glue_part(handshakes handshakes releases_put_off put_off_till_the_end bits_of_the_poll_word a_stop_in_a_pressure_hook_is_not_lost
-          come_while_a_cycle_turns pictures_of_a_heap_at_work)
+          come_while_a_cycle_turns resolved_by_their_owner pictures_of_a_heap_at_work)
 glue_program(costs)
 glue_part(costs costs dead_spans_go_untouched heap_destroy_touches_no_block marking_and_sweeping_touch_no_block
           a_cycle_costs_the_same_with_more_spans ending_a_heap_is_linear a_dead_span_costs_the_same_with_more_blocks)

@@ -207,6 +207,52 @@ static void come_while_a_cycle_turns(void) {
   check_ends();
 }
 
+/* ---- blocks of the caller ------------------------------------------------------------------------------------------------------- */
+
+enum { OWNED = 300 };
+static void *owned[OWNED];
+
+/* Thread 0 and 1 move holes up and down in spans where blocks of the others lie. */
+static void move_holes_or_resolve(unsigned number, void *context) {
+  world *w = context;
+  rng random = {number};
+  if (number >= 2) {
+    for (double end = now() + (double)scaled(2000) / 1000; now() < end;)
+      for (size_t k = number % 2; k < OWNED; k += 2) CHECK(is_live(w->heap, owned[k]));
+    atomic_store(&over, true);
+    return;
+  }
+  scalloc_rt_mutator *m = scalloc_rt_attach(w->heap, NULL);
+  void *mine[500] = {NULL};
+  while (!atomic_load(&over)) {
+    void **place = &mine[rng_below(&random, LENGTH(mine))];
+    scalloc_rt_free(m, *place);
+    *place = rng_percent(&random, 50) ? scalloc_rt_alloc(m, w->slot, w->size) : NULL;
+    if (rng_percent(&random, 2)) scalloc_rt_retire(m);
+  }
+  for (size_t i = 0; i < LENGTH(mine); i++) scalloc_rt_free(m, mine[i]);
+  scalloc_rt_detach(m);
+}
+
+/* Whoever owns a block may ask for it while mutators run, and it is always there. */
+static void resolved_by_their_owner(void) {
+  world w = world_new(NULL, SCALLOC_RT_UNCOLLECTABLE, 9000);
+  void *holes[3 * OWNED];
+  for (size_t i = 0; i < LENGTH(holes); i++) {
+    holes[i] = world_alloc(&w);
+    if (i % 3 == 0) owned[i / 3] = holes[i];
+  }
+  scalloc_rt_retire(w.mutator);
+  for (size_t i = 0; i < LENGTH(holes); i++)
+    if (i % 3 != 0) scalloc_rt_free(NULL, holes[i]);
+  atomic_store(&over, false);
+  in_threads(4, move_holes_or_resolve, &w);
+  for (size_t i = 0; i < OWNED; i++) scalloc_rt_free(NULL, owned[i]);
+  CHECK_INT(glue_spans(glue_now(w.heap)), ==, 0);
+  world_end(&w);
+  check_ends();
+}
+
 /* ---- pictures ------------------------------------------------------------------------------------------------------------------- */
 
 static int look(void *ud, scalloc_rt_span span, const scalloc_rt_span_info *info) {
@@ -247,4 +293,5 @@ static void pictures_of_a_heap_at_work(void) {
 }
 
 PARTS_MAIN(PART(releases_put_off), PART(put_off_till_the_end), PART(bits_of_the_poll_word),
-           PART(a_stop_in_a_pressure_hook_is_not_lost), PART(come_while_a_cycle_turns), PART(pictures_of_a_heap_at_work))
+           PART(a_stop_in_a_pressure_hook_is_not_lost), PART(come_while_a_cycle_turns), PART(resolved_by_their_owner),
+           PART(pictures_of_a_heap_at_work))

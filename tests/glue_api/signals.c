@@ -209,12 +209,15 @@ enum { OBJECTS = 600 };
 static node *objects[OBJECTS]; /* the roots; the one being made may be in a register only */
 static volatile long traps, cycles_done, put_off;
 static size_t made;
+static const char *base; /* no variable of a stepped function lies above */
 
-/* All that was made is marked, and what the registers say; then all of it must be there. */
+/* All that was made is marked, and what the registers and the stack say; then all of it must be there. */
 static void turn(const greg_t *registers) {
+  char here;
   scalloc_rt_cycle_begin(heap);
   for (size_t i = 0; i < made; i++) mark(heap, objects[i]);
   for (size_t k = 0; registers && k < REGISTERS; k++) mark_from((uintptr_t)registers[k]);
+  mark_range(&here, base);
   scalloc_rt_cycle_end(heap);
   for (size_t i = 0; i < made; i++) CHECK(is_live(heap, objects[i]) && objects[i]->check == check_of(objects[i]));
   cycles_done++;
@@ -257,6 +260,7 @@ static void stopped_between_any_two_instructions(void) {
   slot = slot_for(heap, kind_with(heap, 0), 1500, &size);
   workers[0].mutator = scalloc_rt_attach(heap, NULL);
   workers[0].mutator->budget = INT64_MAX;
+  base = __builtin_frame_address(0);
   CHECK(sigaction(SIGTRAP, &action, NULL) == 0);
   for (long i = 0; traps < scaled(150000); i++) {
     node *n = make_stepwise();

@@ -257,21 +257,26 @@ static pthread_mutex_t collecting = PTHREAD_MUTEX_INITIALIZER;
 static atomic_long pressed[SCALLOC_RT_STOP + 1], at_once, most_at_once;
 static barrier pressure_stop = BARRIER_INIT;
 
+typedef struct pressed_thread {
+  scalloc_rt_heap *heap;
+  int64_t budget;
+} pressed_thread;
+
 /* Whoever is pressed collects, if nobody else does; the others wait as stopped ones. Nothing lives but what is in hand. */
 static bool collect_when_pressed(void *ud, scalloc_rt_mutator *m, size_t bytes, int why) {
   (void)ud, (void)bytes;
-  scalloc_rt_heap *pressed_heap = *(scalloc_rt_heap **)m->rt;
+  const pressed_thread *t = m->rt;
   long here = atomic_fetch_add(&at_once, 1) + 1;
   if (here > atomic_load(&most_at_once)) atomic_store(&most_at_once, here);
   atomic_fetch_add(&pressed[why], 1);
   leave(&pressure_stop);
   pthread_mutex_lock(&collecting);
   stop_all(&pressure_stop);
-  cycle(pressed_heap);
+  cycle(t->heap);
   go_on(&pressure_stop);
   pthread_mutex_unlock(&collecting);
   join_in(&pressure_stop);
-  m->budget = why == SCALLOC_RT_LIMIT ? INT64_MAX : 300000;
+  m->budget = t->budget;
   atomic_fetch_sub(&at_once, 1);
   return true;
 }
@@ -279,8 +284,9 @@ static bool collect_when_pressed(void *ud, scalloc_rt_mutator *m, size_t bytes, 
 static void allocate_much(unsigned number, void *context) {
   world *w = context;
   join_in(&pressure_stop);
-  scalloc_rt_mutator *m = scalloc_rt_attach(w->heap, &w->heap);
-  if (number % 2) m->budget = INT64_MAX; /* up to the limit */
+  pressed_thread me = {.heap = w->heap, .budget = number % 2 ? INT64_MAX : 300000}; /* some go up to the limit */
+  scalloc_rt_mutator *m = scalloc_rt_attach(w->heap, &me);
+  m->budget = me.budget;
   for (long i = 0; i < scaled(UNDER_TSAN ? 40000 : 200000); i++) {
     char *block = i % 3000 == (long)number ? scalloc_rt_alloc_large(m, 0, 300000) : scalloc_rt_alloc(m, w->slot, w->size);
     CHECK(block != NULL);
