@@ -97,7 +97,7 @@ endif()
 # ---- threads
 glue_program(threads)
 glue_part(can_go_wrong_17 threads cycles_under_load) # under ThreadSanitizer: tests/run --only thread
-glue_part(threads threads freed_by_others_uncollectable freed_by_others_explicit pressure_from_all_sides slots_made_by_all)
+glue_part(threads threads cycles_under_load_with_hooks freed_by_others_uncollectable freed_by_others_explicit pressure_from_all_sides slots_made_by_all)
 glue_program(handshakes)
 glue_part(handshakes handshakes releases_put_off put_off_till_the_end bits_of_the_poll_word a_stop_in_a_pressure_hook_is_not_lost
           come_while_a_cycle_turns resolved_by_their_owner pictures_of_a_heap_at_work)

@@ -174,7 +174,7 @@ static void stopped_by_signal(void) {
   CHECK(heap = scalloc_rt_heap_create(&conf));
   slot = slot_for(heap, kind_with(heap, 0), 96, &size);
   start_workers();
-  long collections = scaled(400), hooks = 0, deferred = 0;
+  long collections = scaled(400), deferred = 0;
   for (long i = 0; i < collections; i++) {
     nanosleep(&(struct timespec){0, 300000}, NULL);
     collect();
@@ -187,7 +187,7 @@ static void stopped_by_signal(void) {
   for (size_t i = 0; i < WORKERS; i++) {
     CHECK(pthread_join(workers[i].thread, NULL) == 0);
     CHECK_INT(workers[i].in_hook, ==, workers[i].deferred);
-    hooks += workers[i].in_hook, deferred += workers[i].deferred;
+    deferred += workers[i].deferred;
     scalloc_rt_detach(workers[i].mutator);
   }
   printf("  %ld collections, %ld stops deferred, %lld KB used\n", collections, deferred, glue_now(heap).committed / 1024);

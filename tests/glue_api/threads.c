@@ -59,7 +59,7 @@ static void go_on(barrier *b) {
 
 /* ---- mutators, a collector, sweepers -------------------------------------------------------------------------------------- */
 
-enum { MUTATORS = 4, ROOTS = 200, SLOTS = 3 };
+enum { MUTATORS = 4, ROOTS = 200, SLOTS = 3, SHELF = 100 };
 
 typedef struct node { /* a list; what it is made of tells its size */
   struct node *next;
@@ -73,7 +73,10 @@ static unsigned slot[SLOTS];
 static size_t size_of[SLOTS];
 static node *roots[MUTATORS][ROOTS];
 static atomic_bool over;
-static atomic_long collections, swept_aside, handed_out;
+static atomic_long collections, swept_aside, handed_out, told, disclaimed;
+static unsigned rooted_slot; /* UNCOLLECTABLE; 0: none of these */
+static size_t rooted_size;
+static atomic_uintptr_t shelf[SHELF]; /* such blocks, freed by whoever takes them */
 
 static uint64_t check_of(const node *n) { return mix((uint64_t)(uintptr_t)n ^ n->size ^ (uint64_t)(uintptr_t)n->next << 1); }
 
@@ -93,18 +96,27 @@ static size_t node_check(const node *n) {
   return length;
 }
 
+static void use_shelf(scalloc_rt_mutator *m, rng *random) {
+  void *block = rng_percent(random, 60) ? scalloc_rt_alloc(m, rooted_slot, rooted_size) : NULL;
+  if (block) fill(block, rooted_size);
+  block = (void *)atomic_exchange(&shelf[rng_below(random, SHELF)], (uintptr_t)block);
+  if (block) CHECK(intact(block, rooted_size));
+  scalloc_rt_free(m, block);
+}
+
 static void mutate(unsigned number) {
   rng random = {number};
   join_in(&world_stop);
   scalloc_rt_mutator *m = scalloc_rt_attach(heap, NULL);
   CHECK(m != NULL);
-  for (long made = 0; !atomic_load_explicit(&over, memory_order_relaxed); made++) {
+  long made = 0;
+  for (; !atomic_load_explicit(&over, memory_order_relaxed); made++) {
     node **root = &roots[number][rng_below(&random, ROOTS)];
     size_t kind = rng_below(&random, 500);
     *root = node_new(m, kind == 0 ? SLOTS : kind % SLOTS, rng_percent(&random, 90) ? *root : NULL);
+    if (rooted_slot && made % 3 == 0) use_shelf(m, &random);
     if (made % 64 == 0) {
       CHECK(node_check(*root) >= 1);
-      atomic_fetch_add_explicit(&handed_out, 64, memory_order_relaxed);
       safe_point(&world_stop);
     }
     if (made % 5000 == 4999 && rng_percent(&random, 30)) { /* a thread ends and another begins */
@@ -115,6 +127,7 @@ static void mutate(unsigned number) {
     }
     if (made % 1000 == 0 && rng_percent(&random, 20)) scalloc_rt_retire(m);
   }
+  atomic_fetch_add(&handed_out, made);
   scalloc_rt_detach(m);
   leave(&world_stop);
 }
@@ -122,8 +135,10 @@ static void mutate(unsigned number) {
 static atomic_uint next_root; /* markers share the roots */
 
 static void mark_roots(unsigned number, void *unused) {
-  (void)number, (void)unused;
+  (void)unused;
   scalloc_rt_ref ref;
+  for (size_t i = number; i < SHELF; i += 2)
+    if (atomic_load(&shelf[i])) scalloc_rt_mark(ref_of(heap, (void *)atomic_load(&shelf[i])));
   for (unsigned i; (i = atomic_fetch_add(&next_root, 1)) < MUTATORS * ROOTS;)
     for (node *n = roots[i / ROOTS][i % ROOTS]; n; n = n->next) {
       bool first;
@@ -173,23 +188,51 @@ static void one_of_the_crew(unsigned number, void *context) {
       if (now() > end) atomic_store(&over, true);
 }
 
-static void cycles_under_load(void) {
-  CHECK(heap = scalloc_rt_heap_create(NULL));
-  int kind = kind_with(heap, 0);
+static void run_cycles(const scalloc_rt_heap_conf *conf, unsigned flags) {
+  CHECK(heap = scalloc_rt_heap_create(conf));
+  int kind = kind_with(heap, flags);
   const size_t sizes[SLOTS] = {sizeof(node), 150, 4000};
   for (size_t i = 0; i < SLOTS; i++) slot[i] = slot_for(heap, kind, sizes[i], &size_of[i]);
+  if (conf) rooted_slot = slot_for(heap, kind_with(heap, SCALLOC_RT_UNCOLLECTABLE), 500, &rooted_size);
   in_threads(MUTATORS + 4, one_of_the_crew, NULL);
   printf("  %ld blocks, %ld collections, %ld spans swept aside\n", atomic_load(&handed_out), atomic_load(&collections),
          atomic_load(&swept_aside));
   CHECK(atomic_load(&collections) > 5 && atomic_load(&handed_out) > 1000);
   check_heap();
   for (size_t i = 0; i < MUTATORS * ROOTS; i++) node_check(roots[i / ROOTS][i % ROOTS]);
-  cycle(heap);
-  sweep_all(heap);
+  for (size_t i = 0; i < SHELF; i++) scalloc_rt_free(NULL, (void *)atomic_exchange(&shelf[i], 0));
+  for (int i = 0; i == 0 || (i < 10 && atomic_load(&disclaimed) > 0); i++) { /* some dead stay for another cycle */
+    cycle(heap);
+    sweep_all(heap);
+  }
   CHECK_INT(glue_now(heap).live, ==, 0);
   CHECK_INT(glue_now(heap).committed, ==, 0);
   scalloc_rt_heap_destroy(heap);
   check_ends();
+}
+
+static void cycles_under_load(void) { run_cycles(NULL, 0); }
+
+static void tell(void *ud, scalloc_rt_span span, const scalloc_rt_span_info *info, const uint64_t *dead, uint32_t n) {
+  uint32_t seen = 0;
+  (void)ud, (void)span;
+  for (uint32_t i = 0; i < info->blocks; i++) seen += dead[i / 64] >> i % 64 & 1;
+  CHECK(seen == n && n > 0);
+  atomic_fetch_add(&told, n);
+}
+static bool disclaim(void *ud, scalloc_rt_ref ref, void *object) {
+  const node *n = object;
+  (void)ud, (void)ref;
+  CHECK(n->check == check_of(n)); /* nobody has it yet */
+  return atomic_fetch_add(&disclaimed, 1) % 50 != 0;
+}
+
+/* With hooks that hear of every death, and roots that are freed by hand meanwhile. */
+static void cycles_under_load_with_hooks(void) {
+  scalloc_rt_heap_conf conf = {.size = sizeof conf, .hooks = {.span_swept = tell, .disclaim = disclaim}};
+  run_cycles(&conf, SCALLOC_RT_DISCLAIM);
+  printf("  %ld told, %ld asked\n", atomic_load(&told), atomic_load(&disclaimed));
+  CHECK_INT(atomic_load(&told), ==, atomic_load(&handed_out)); /* each death once */
 }
 
 /* ---- freed by others ------------------------------------------------------------------------------------------------------ */
@@ -346,5 +389,5 @@ static void slots_made_by_all(void) {
   check_ends();
 }
 
-PARTS_MAIN(PART(cycles_under_load), PART(freed_by_others_uncollectable), PART(freed_by_others_explicit),
-           PART(pressure_from_all_sides), PART(slots_made_by_all))
+PARTS_MAIN(PART(cycles_under_load), PART(cycles_under_load_with_hooks), PART(freed_by_others_uncollectable),
+           PART(freed_by_others_explicit), PART(pressure_from_all_sides), PART(slots_made_by_all))
