@@ -216,7 +216,7 @@ static void cycles_under_load(void) { run_cycles(NULL, 0); }
 static void tell(void *ud, scalloc_rt_span span, const scalloc_rt_span_info *info, const uint64_t *dead, uint32_t n) {
   uint32_t seen = 0;
   (void)ud, (void)span;
-  for (uint32_t i = 0; i < info->blocks; i++) seen += dead[i / 64] >> i % 64 & 1;
+  for (uint32_t i = 0; i < info->blocks; i++) seen += (uint32_t)(dead[i / 64] >> i % 64 & 1);
   CHECK(seen == n && n > 0);
   atomic_fetch_add(&told, n);
 }
