@@ -79,7 +79,8 @@ static void blacken(gcheap *h, gcmutator *m, unsigned slot) {
 
 static void blacken_fresh(gcheap *h, gcmutator *m) {
   const span *s = span_at(m->fresh);
-  if (m->fresh != 0 && span_state_now(s) == SPAN_LENT && gcheap_of(s) == h && is_large(s) && is_collectable(s))
+  if (m->fresh != 0 && span_state_now(s) == SPAN_LENT && gcheap_of(s) == h && is_large(s) && is_collectable(s) &&
+      const_record_of(s)->mutator == m->fresh_number)
     scalloc_rt_mark((scalloc_rt_ref){m->fresh, 0});
 }
 

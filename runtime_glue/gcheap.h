@@ -49,6 +49,7 @@ typedef struct gcmutator {
   volatile word_t thread;         /* last seen; thread_mark() of it */
   size_t since;                   /* bytes handed out since pressure was called */
   volatile word_t refills, swept; /* counters of this mutator */
+  unsigned fresh_number;          /* its number */
   uint32_t fresh;         /* the large block it was given last, until its next slow path: survives a cycle like a hole */
   struct gcmutator *next; /* of its heap, under the heap's lock; or of the unused ones */
   uint32_t hot[SCALLOC_RT_SLOTS];
@@ -72,6 +73,7 @@ struct scalloc_rt_heap {
   /* ---- counters ---- */
   volatile word_t bytes aligned_to(CACHE_LINE); /* of memory that spans and runs may use */
   volatile word_t cycles, swept, released, refills;
+  volatile word_t larges;   /* large blocks handed out, which gives each a number */
   volatile word_t sweepers; /* threads in a sweep step; gcheap_turn waits for them */
   volatile word_t turning;
   spin_lock lock; /* kinds, slots, the list of mutators */

@@ -40,7 +40,7 @@ typedef struct {
   unsigned marked, swept; /* cycles */
   uint16_t slot, blocks;
   unsigned used;    /* alloc bits that are set */
-  unsigned mutator; /* HOT: whose it is (mutator.h) */
+  unsigned mutator; /* HOT: whose it is (mutator.h). LARGE: a number that the next block there does not have */
 } gc_record;
 _Static_assert(sizeof(gc_record) == sizeof(((span *)0)->lent), "the record fills what the core leaves to it");
 

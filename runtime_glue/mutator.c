@@ -280,6 +280,7 @@ void *scalloc_rt_alloc_slow(scalloc_rt_mutator *mutator, unsigned slot, size_t r
   scalloc_rt_hole *hole = &mutator->hole[slot];
   if (slot >= half_load_acquire(&m->heap->slots) || rounded != m->heap->slot[slot].block)
     os_panic("invalid slot", mutator, "no slot of this heap with blocks of that size");
+  m->fresh = 0;
   if (!next_piece(m, slot) && !fill(m, slot)) return no_memory();
   uintptr_t block = hole->cur;
   __atomic_store_n(&hole->cur, block + rounded, __ATOMIC_RELAXED);
@@ -312,6 +313,7 @@ void *scalloc_rt_alloc_large(scalloc_rt_mutator *mutator, int kind, size_t size)
       half_store_relaxed(&record_of(s)->used, 1);
       allocate_marked(h, s, 0, 1, 1);
       m->fresh = span_index(s);
+      record_of(s)->mutator = m->fresh_number = (unsigned)word_add_full(&h->larges, 1);
       account(m, s->large_bytes);
       list_put(s, GC_SWEPT);
       gcspan_let_go(s, GC_LARGE, 0);
