@@ -324,9 +324,8 @@ void scalloc_rt_span_release(scalloc_rt_span number) {
 /* ---- the end of a heap ---------------------------------------------------------------------------------------------------- */
 
 static void end_spans(gcslot *slot) {
-  span *s;
   for (unsigned which = 0; which < GC_LISTS; which++)
-    while ((s = list_take(slot, which)) != NULL) gcheap_release(s, SCALLOC_RT_DESTROY);
+    for (span *s; (s = list_take(slot, which)) != NULL;) gcheap_release(s, SCALLOC_RT_DESTROY);
 }
 
 static void unlink_heap(gcheap *h) {

@@ -300,13 +300,12 @@ void *scalloc_rt_alloc_large(scalloc_rt_mutator *mutator, int kind, size_t size)
   gcmutator *m = mutator_of(mutator);
   gcheap *h = m->heap;
   enum scalloc_rt_why why;
-  span *s;
   if (kind < 0 || (unsigned)kind >= half_load_acquire(&h->kinds)) os_panic("invalid kind", mutator, "no kind of this heap");
   if (size > PTRDIFF_MAX) return no_memory();
   arrive(m, size);
   for (;;) {
     quiet_enter(m);
-    s = gcheap_acquire_run(h, kind, size ? size : 1, &why);
+    span *s = gcheap_acquire_run(h, kind, size ? size : 1, &why);
     if (s == NULL && sweep_some(h, SIZE_MAX) > 0) s = gcheap_acquire_run(h, kind, size ? size : 1, &why);
     if (s) {
       bits_set(allocs_of(s), 0, 1);
