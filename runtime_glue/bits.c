@@ -100,7 +100,7 @@ void bits_set_shared(volatile word_t *words, uint32_t from, uint32_t to) {
   }
 }
 
-static uint32_t next(const volatile word_t *words, uint32_t from, uint32_t end, word_t flip) {
+static uint32_t next_bit(const volatile word_t *words, uint32_t from, uint32_t end, word_t flip) {
   if (from >= end) return end;
   uint32_t w = from / 64;
   word_t found = (word_load_relaxed(&words[w]) ^ flip) & (~(word_t)0 << from % 64);
@@ -113,9 +113,9 @@ static uint32_t next(const volatile word_t *words, uint32_t from, uint32_t end, 
 }
 
 uint32_t bits_next_clear(const volatile word_t *words, uint32_t from, uint32_t end) {
-  return next(words, from, end, ~(word_t)0);
+  return next_bit(words, from, end, ~(word_t)0);
 }
-uint32_t bits_next_set(const volatile word_t *words, uint32_t from, uint32_t end) { return next(words, from, end, 0); }
+uint32_t bits_next_set(const volatile word_t *words, uint32_t from, uint32_t end) { return next_bit(words, from, end, 0); }
 
 uint32_t bits_count(const volatile word_t *words, uint32_t end) {
   uint32_t n = 0;

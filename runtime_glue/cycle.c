@@ -55,7 +55,7 @@ void scalloc_rt_cycle_begin(scalloc_rt_heap *h) {
   if (h->running) os_panic("invalid call", h, "cycle_begin in a cycle");
   bool last_number = h->number >= GC_ALWAYS - 1;
   if (h->eager || last_number)
-    while (scalloc_rt_sweep(h, NULL, SIZE_MAX) > 0) continue;
+    while (scalloc_rt_sweep(h, NULL, SIZE_MAX) > 0) os_yield();
   turn(h);
   if (last_number) renumber_all(h);
   h->collector = thread_mark();
@@ -77,7 +77,7 @@ static void blacken(gcheap *h, gcmutator *m, unsigned slot) {
   gcspan_let_go(s, GC_HOT, merged);
 }
 
-static void blacken_fresh(gcheap *h, gcmutator *m) {
+static void blacken_fresh(const gcheap *h, const gcmutator *m) {
   const span *s = span_at(m->fresh);
   if (m->fresh != 0 && span_state_now(s) == SPAN_LENT && gcheap_of(s) == h && is_large(s) && is_collectable(s) &&
       const_record_of(s)->mutator == m->fresh_number)
