@@ -335,12 +335,19 @@ static bool touches_byte(cell *c, unsigned i, bool writes) {
   return false;
 }
 
+/* A store of which a part is shared is buffered whole: so must be every other access to any part of it. */
+static void share_whole(cell *c, unsigned from, unsigned size) {
+  for (unsigned i = from; i < from + size && i < 8; i++)
+    if (!c->byte[i].shared) c->byte[i].shared = restart = true;
+}
+
 /* Notes who touches what. True: this is a step that others may see or influence. */
 static bool touches(const volatile void *address, unsigned size, bool writes) {
   cell *c = cell_of(address);
   bool shared = full;
   if (++local_steps > LOCAL_STEPS_MAX) model_fail("thread %u loops", model_thread());
   for (unsigned i = (uintptr_t)address & 7, n = 0; n < size && i < 8; i++, n++) shared |= touches_byte(c, i, writes);
+  if (shared && writes && !full) share_whole(c, (uintptr_t)address & 7, size);
   if (restart) stop_before(NEXT_DONE, NULL, 0); /* for good */
   return shared;
 }

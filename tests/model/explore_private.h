@@ -16,6 +16,7 @@ bool model_tracks(const volatile void *address);
 
 /* Is it a lock that is taken by a change from 0 to 1 and given by a store? */
 bool model_is_lock(const volatile void *address);
+extern bool (*model_other_lock)(const volatile void *address); /* of a packaging; NULL: it has none */
 
 /* A name for an address of the allocator, for a trace. */
 const char *model_describe(const volatile void *address);

@@ -7,17 +7,25 @@
 #include "explore_private.h"
 #include "heap.h"
 
-static char *reservation;
-static size_t reserved;
+enum { RESERVATIONS = 4 };
+static struct {
+  char *start;
+  size_t bytes;
+} reservations[RESERVATIONS];
 
+bool (*model_other_lock)(const volatile void *address);
 void (*model_on_purge)(char *start, size_t bytes);
 
 void *os_reserve(void *hint, size_t bytes) {
   void *p = mmap(hint, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) return NULL;
-  reservation = p;
-  reserved = bytes;
-  return p;
+  for (unsigned i = 0; i < RESERVATIONS; i++)
+    if (reservations[i].start == NULL) {
+      reservations[i].start = p;
+      reservations[i].bytes = bytes;
+      return p;
+    }
+  return NULL;
 }
 
 bool os_open(void *start, size_t bytes) { return (void)start, (void)bytes, true; }
@@ -53,11 +61,14 @@ extern char __data_start[], _end[];
 
 bool model_tracks(const volatile void *address) {
   uintptr_t a = (uintptr_t)address;
-  return a - (uintptr_t)reservation < reserved || a - (uintptr_t)__data_start < (uintptr_t)_end - (uintptr_t)__data_start;
+  for (unsigned i = 0; i < RESERVATIONS; i++)
+    if (a - (uintptr_t)reservations[i].start < reservations[i].bytes) return true;
+  return a - (uintptr_t)__data_start < (uintptr_t)_end - (uintptr_t)__data_start;
 }
 
 bool model_is_lock(const volatile void *address) {
   uintptr_t at = (uintptr_t)address - (uintptr_t)arena.heaps;
+  if (model_other_lock && model_other_lock(address)) return true;
   return address == &heap_orphans()->lock || (at < heap_count() * sizeof(heap) && at % sizeof(heap) == offsetof(heap, lock));
 }
 
