@@ -75,3 +75,57 @@ foreach(control ${glue_controls})
     glue_test(control.${name} control_glue_${name} --expect-fault --seeds 20)
   endif()
 endforeach()
+
+# ---- every schedule of two or three threads, by the explorer of tests/model
+if(NOT TARGET scalloc_model)
+  return()
+endif()
+set(glue_model_dir ${glue_test_dir}/model)
+set(glue_model_sources ${glue_c_files})
+list(FILTER glue_model_sources EXCLUDE REGEX "/quiet\\.c$")
+
+# glue_model(name description ...): model_NAME, the scenarios with the glue that the descriptions make of the sources.
+function(glue_model name)
+  set(folder ${PROJECT_BINARY_DIR}/controls/${name})
+  set(changed)
+  foreach(source ${glue_model_sources})
+    get_filename_component(file ${source} NAME)
+    list(APPEND changed ${folder}/${file})
+  endforeach()
+  add_custom_command(OUTPUT ${changed}
+    DEPENDS ${ARGN} ${PROJECT_SOURCE_DIR}/tests/model/mutate.cmake ${glue_files}
+    COMMAND ${CMAKE_COMMAND} -E cat ${ARGN} > ${folder}.txt
+    COMMAND ${CMAKE_COMMAND} -DCONTROL=${folder}.txt -DSOURCES=${glue_dir} -DOUT=${folder}
+            -P ${PROJECT_SOURCE_DIR}/tests/model/mutate.cmake)
+  add_library(${name}_objects OBJECT ${changed})
+  add_library(${name}_scenarios OBJECT ${glue_model_dir}/glue_world.c ${glue_model_dir}/test_glue.c)
+  foreach(part objects scenarios)
+    target_include_directories(${name}_${part} PRIVATE ${folder} ${glue_dir}/include ${model_includes} ${glue_model_dir})
+    target_compile_definitions(${name}_${part} PRIVATE SCALLOC_ASSERTS=1)
+    target_compile_options(${name}_${part} PRIVATE ${model_flags})
+    target_link_libraries(${name}_${part} PRIVATE scalloc_flags)
+  endforeach()
+  add_dependencies(${name}_scenarios ${name}_objects)
+  target_compile_options(${name}_objects PRIVATE ${model_step_flags} -w)
+  add_executable(${name} $<TARGET_OBJECTS:${name}_scenarios> $<TARGET_OBJECTS:${name}_objects> $<TARGET_OBJECTS:scalloc_world>
+                         $<TARGET_OBJECTS:scalloc_model> $<TARGET_OBJECTS:scalloc_explorer>)
+  target_link_libraries(${name} PRIVATE Threads::Threads)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests LINKER_LANGUAGE C)
+endfunction()
+
+glue_model(model_glue ${glue_model_dir}/threads.txt)
+glue_test(model model_glue ${model_length})
+set_tests_properties(glue.model PROPERTIES TIMEOUT 1200)
+
+# glue_model_control(name "scenario"): the fault that model/controls/NAME.txt puts in is found in that scenario.
+function(glue_model_control name scenario)
+  glue_model(model_glue_${name} ${glue_model_dir}/threads.txt ${glue_model_dir}/controls/${name}.txt)
+  glue_test(model.${name} model_glue_${name} --violation ${scenario})
+endfunction()
+
+glue_model_control(hole_in_two_moments "free in a hot span against its refill")
+glue_model_control(bits_in_two_moments "first touch against resolving")
+glue_model_control(put_off_unheld "put off, released by another before the hook returns")
+glue_model_control(end_without_a_look "last free against a refill")
+glue_model_control(nobody_follows "free in a hot span against retiring")
+glue_model_control(touched_before_it_is_clear "two first touches")
