@@ -41,25 +41,33 @@ thread_word struct { boehm_thread *last, *all; } mine;
 static scalloc_boehm_heap *heaps; /* under `lock` */
 static volatile word_t orphans;   /* there may be records of threads that are gone */
 
-static volatile word_t taken, given; /* bytes of spans that libgc has not been told of */
+static volatile word_t held[BOEHM_SORTS]; /* bytes of spans */
+static volatile word_t taken, given;      /* and those that libgc has not been told of */
 
 /* ---- hooks of the glue -------------------------------------------------------------------------------------------------- */
 
-static bool counts(const scalloc_boehm_heap *h, const scalloc_rt_span_info *info) {
-  return info->kind == h->kind[BOEHM_SCANNED] || boehm_tokens_made();
+static int sort_of(const scalloc_boehm_heap *h, const scalloc_rt_span_info *info) {
+  return info->kind == h->kind[BOEHM_SCANNED] ? BOEHM_SCANNED : BOEHM_ATOMIC;
 }
+
+/* Pointer-free blocks matter to libgc when its collections may free them. */
+static bool matters(int sort) { return sort == BOEHM_SCANNED || boehm_tokens_made(); }
 
 static void span_acquire(void *ud, scalloc_rt_span span, const scalloc_rt_span_info *info) {
   scalloc_boehm_heap *h = ud;
-  if (counts(h, info)) word_add_full(&taken, info->block_size * info->blocks);
-  if (info->kind == h->kind[BOEHM_SCANNED])
-    *scalloc_rt_cookie(span) = (uintptr_t)boehm_scan_begin(&mine.last->reserve, span, info);
+  int sort = sort_of(h, info);
+  size_t bytes = info->block_size * info->blocks;
+  word_add_full(&held[sort], bytes);
+  if (matters(sort)) word_add_full(&taken, bytes);
+  if (sort == BOEHM_SCANNED) *scalloc_rt_cookie(span) = (uintptr_t)boehm_scan_begin(&mine.last->reserve, h->rt, info);
 }
 
 static bool span_release(void *ud, scalloc_rt_span span, const scalloc_rt_span_info *info, enum scalloc_rt_why why) {
-  scalloc_boehm_heap *h = ud;
+  int sort = sort_of(ud, info);
+  size_t bytes = info->block_size * info->blocks;
   (void)why;
-  if (counts(h, info)) word_add_full(&given, info->block_size * info->blocks);
+  word_add_full(&held[sort], (word_t)0 - bytes);
+  if (matters(sort)) word_add_full(&given, bytes);
   boehm_scan_end((boehm_slice *)(*scalloc_rt_cookie(span) & ~BOEHM_LINKED));
   *scalloc_rt_cookie(span) = 0;
   return true;
@@ -161,13 +169,6 @@ static inline boehm_thread *thread_of(scalloc_boehm_heap *h) {
 
 /* ---- pressure ----------------------------------------------------------------------------------------------------------- */
 
-static void *GC_CALLBACK tell_locked(void *bytes) {
-  const word_t *both = bytes;
-  GC_incr_bytes_allocd(both[0]);
-  GC_incr_bytes_freed(both[1]);
-  return NULL;
-}
-
 static word_t take_all(volatile word_t *count) {
   word_t n;
   do n = word_load_relaxed(count);
@@ -175,11 +176,25 @@ static word_t take_all(volatile word_t *count) {
   return n;
 }
 
+/*
+ * libgc collects when what was allocated since the last time is a certain part of its heap; with ours beside it, that part is
+ * to be of both. So it is told of our bytes in the ratio of its heap to both. Told all of them it would collect every few MB,
+ * and read all scanned blocks each time, however many there are.
+ */
+static void *GC_CALLBACK tell_locked(void *unused) {
+  (void)unused;
+  double ours = (double)word_load_relaxed(&held[BOEHM_SCANNED]), its = (double)GC_get_heap_size();
+  if (boehm_tokens_made()) ours += (double)word_load_relaxed(&held[BOEHM_ATOMIC]);
+  double part = its / (its + ours + 1);
+  GC_incr_bytes_allocd((size_t)((double)take_all(&taken) * part));
+  GC_incr_bytes_freed((size_t)((double)take_all(&given) * part));
+  return NULL;
+}
+
 /* Tells libgc what has come together, and lets it collect if it finds that time has come. */
 static void tell(void) {
-  word_t both[2] = {take_all(&taken), take_all(&given)};
-  GC_call_with_alloc_lock(tell_locked, both);
-  GC_collect_a_little();
+  GC_call_with_alloc_lock(tell_locked, NULL);
+  if (GC_thread_is_registered()) GC_collect_a_little(); /* by another thread libgc would abort */
 }
 
 /* ---- allocation --------------------------------------------------------------------------------------------------------- */
@@ -190,7 +205,7 @@ static never_inline bool prepare(boehm_thread *t, size_t slices) {
   boehm_settle_tokens();
   if (word_load_relaxed(&taken) >= PRESSURE_STEP) tell();
   if (slices == 0) return true;
-  if (!t->registered && !(t->registered = GC_thread_is_registered())) {
+  if (!t->registered && !(t->registered = GC_thread_is_registered() != 0)) {
     errno = EPERM;
     return false;
   }
@@ -224,7 +239,7 @@ static never_inline void *allocate_slow(scalloc_boehm_heap *h, int sort, unsigne
 /* The same once more, after a collection that may free blocks of dead tokens. */
 static never_inline void *allocate_again(scalloc_boehm_heap *h, int sort, unsigned slot, size_t size) {
   void *block = allocate_slow(h, sort, slot, size);
-  if (block != NULL || errno != ENOMEM || !boehm_tokens_made()) return block;
+  if (block != NULL || errno != ENOMEM || !boehm_tokens_made() || !GC_thread_is_registered()) return block;
   GC_gcollect();
   return allocate_slow(h, sort, slot, size);
 }

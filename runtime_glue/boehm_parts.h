@@ -37,10 +37,14 @@
 /* So many bytes of a span have one proxy: what one call of the mark procedure pushes stays below half a marker's own stack. */
 enum { BOEHM_SLICE_BYTES = 16384 };
 
-/* Part of a span, as long as `span` is not 0; else unused, waiting in a reserve or in the common stack. */
+/* Part of a span while `life` is odd; else unused, waiting in a reserve or in the common stack. A marking thread may look at any
+   time, and knows by `life` whether what it read of the rest belongs together. */
 typedef struct boehm_slice {
-  volatile word_t span; /* written by the owner, read by marking threads at any time */
-  size_t from, to;      /* bytes from block 0 */
+  volatile word_t life;
+  scalloc_rt_heap *heap;
+  const char *start; /* of the span's block 0 */
+  size_t block;      /* bytes from one block to the next */
+  size_t from, to;   /* bytes from start */
   struct boehm_slice *next;
 } boehm_slice;
 
@@ -59,7 +63,7 @@ bool boehm_scan_reserve(boehm_reserve *reserve, size_t n);
 void boehm_scan_return(boehm_slice *list);
 
 /* The blocks of a span are scanned from now on; the list of its slices. At least one must be in the reserve. */
-boehm_slice *boehm_scan_begin(boehm_reserve *reserve, scalloc_rt_span span, const scalloc_rt_span_info *info);
+boehm_slice *boehm_scan_begin(boehm_reserve *reserve, scalloc_rt_heap *heap, const scalloc_rt_span_info *info);
 void boehm_scan_end(boehm_slice *list);
 
 /* ---- boehm.c -------------------------------------------------------------------------------------------------------------- */

@@ -56,40 +56,42 @@ _Static_assert(FIRST == 1 << 9 && sizeof(unsigned long long) == 8, "segment_of: 
 
 /* ---- marking ------------------------------------------------------------------------------------------------------------ */
 
+/* What a slice says at one moment; false: it is not in use, or just changes hands. */
+static bool slice_read(const boehm_slice *slice, boehm_slice *out) {
+  word_t life = word_load_acquire(&slice->life);
+  if ((life & 1) == 0) return false;
+  *out = *slice;
+  atomics_fence_acquire();
+  return word_load_relaxed(&slice->life) == life;
+}
+
 typedef struct {
   struct GC_ms_entry *top, *limit;
-  size_t from, to;
-  const char *start; /* of block 0 */
-} marking;
+} mark_stack;
 
 /* Words here may be written by other threads at the same time (incremental mode), and may lie in what a tool calls poisoned. */
-__attribute__((no_sanitize("address", "thread"))) static void push_words(marking *m, const char *from, const char *to) {
+__attribute__((no_sanitize("address", "thread"))) static void push_words(mark_stack *stack, const char *from, const char *to) {
   for (const volatile GC_word *word = (const volatile GC_word *)(const volatile void *)from; (const char *)(word + 1) <= to;
        word++) {
     GC_word value = *word;
-    m->top = GC_MARK_AND_PUSH((void *)value, m->top, m->limit, (void **)(uintptr_t)word);
+    stack->top = GC_MARK_AND_PUSH((void *)value, stack->top, stack->limit, (void **)(uintptr_t)word);
   }
 }
 
-static int push_block(void *ud, scalloc_rt_ref ref, void *block, size_t size) {
-  (void)ref;
-  marking *m = ud;
-  const char *from = block, *to = from + size;
-  if (from < m->start + m->from) from = m->start + m->from;
-  if (to > m->start + m->to) to = m->start + m->to;
-  if (from < to) push_words(m, from, to);
-  return 0;
-}
-
+/* Blocks that reach over the ends of a slice are pushed in parts. A span may be given back under the walk, by a thread that libgc
+   does not stop: then no block is found any more, or others, whose words do no harm. */
 static struct GC_ms_entry *mark_slice(GC_word *proxy, struct GC_ms_entry *top, struct GC_ms_entry *limit, GC_word env) {
   (void)env;
-  const boehm_slice *slice = (const boehm_slice *)proxy[1];
-  if (slice == NULL) return top;
-  scalloc_rt_span span = (scalloc_rt_span)word_load_acquire(&slice->span);
-  if (span == 0) return top;
-  marking m = {top, limit, slice->from, slice->to, scalloc_rt_block((scalloc_rt_ref){span, 0}, NULL)};
-  scalloc_rt_each_block(span, SCALLOC_RT_ALLOCATED, push_block, &m);
-  return m.top;
+  boehm_slice slice;
+  mark_stack stack = {top, limit};
+  scalloc_rt_ref ref;
+  if (proxy[1] == 0 || !slice_read((const boehm_slice *)proxy[1], &slice)) return top;
+  for (size_t at = slice.from - slice.from % slice.block; at < slice.to; at += slice.block) {
+    if (!scalloc_rt_resolve(slice.heap, slice.start + at, false, &ref)) continue;
+    size_t from = at > slice.from ? at : slice.from, end = at + slice.block;
+    push_words(&stack, slice.start + from, slice.start + (end < slice.to ? end : slice.to));
+  }
+  return stack.top;
 }
 
 static void GC_CALLBACK push_slices(void) {
@@ -99,7 +101,7 @@ static void GC_CALLBACK push_slices(void) {
     const segment *s = &scan.segments[i];
     size_t n = left < segment_size(i) ? left : segment_size(i);
     for (size_t k = 0; BOEHM_REARM && k < n; k++)
-      if (word_load_relaxed(&s->slices[k].span) != 0) GC_clear_mark_bit(s->proxies[k]);
+      if (word_load_relaxed(&s->slices[k].life) & 1) GC_clear_mark_bit(s->proxies[k]);
     GC_push_all(s->proxies, s->proxies + n);
     left -= n;
   }
@@ -215,24 +217,27 @@ bool boehm_scan_reserve(boehm_reserve *reserve, size_t n) {
   return true;
 }
 
-boehm_slice *boehm_scan_begin(boehm_reserve *reserve, scalloc_rt_span span, const scalloc_rt_span_info *info) {
+boehm_slice *boehm_scan_begin(boehm_reserve *reserve, scalloc_rt_heap *heap, const scalloc_rt_span_info *info) {
   size_t bytes = info->block_size * info->blocks, pieces = (bytes + BOEHM_SLICE_BYTES - 1) / BOEHM_SLICE_BYTES;
   if (pieces > reserve->count) pieces = reserve->count;
   size_t step = (bytes / pieces + sizeof(GC_word)) & ~(sizeof(GC_word) - 1);
   boehm_slice *list = NULL;
   for (size_t from = 0; from < bytes; from += step) {
     boehm_slice *slice = reserve_take(reserve);
+    slice->heap = heap;
+    slice->start = info->start;
+    slice->block = info->block_size;
     slice->from = from;
-    slice->to = from + step;
+    slice->to = from + step < bytes ? from + step : bytes;
     slice->next = list;
-    word_store_release(&slice->span, span);
+    word_store_release(&slice->life, word_load_relaxed(&slice->life) + 1);
     list = slice;
   }
   return list;
 }
 
 void boehm_scan_end(boehm_slice *list) {
-  for (boehm_slice *slice = list; slice != NULL; slice = slice->next) word_store_release(&slice->span, 0);
+  for (boehm_slice *slice = list; slice != NULL; slice = slice->next) word_add_full(&slice->life, 1);
   boehm_scan_return(list);
 }
 

@@ -114,8 +114,9 @@ static void install(void) {
   installed = pthread_atfork(scalloc_rt_fork_prepare, scalloc_rt_fork_parent, scalloc_rt_fork_child) == 0;
 }
 
-/* Before main, so that a collector's own handlers, made later, take its lock before ours hold anything up. */
-__attribute__((constructor)) static void begin(void) { pthread_once(&once, install); }
+/* Before main, so that a collector's own handlers, made later, take its lock before ours hold anything up; and before other
+   constructors, so that the same is true of what is built on this, however it is linked. */
+__attribute__((constructor(1000))) static void begin(void) { pthread_once(&once, install); }
 
 bool quiet_init(void) {
   pthread_once(&once, install);

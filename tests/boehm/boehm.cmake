@@ -1,0 +1,36 @@
+# The Boehm bridge against the libgc of the system.
+if(NOT TARGET scalloc::boehm)
+  return()
+endif()
+
+# boehm_program(name source [library]): a test program; several tests may use it.
+function(boehm_program name source)
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE scalloc_flags ${ARGN} scalloc::boehm Threads::Threads)
+  target_include_directories(${name} SYSTEM PRIVATE ${BDW_GC_INCLUDE_DIRS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+endfunction()
+
+# boehm_test(name seconds program arguments...)
+function(boehm_test name seconds)
+  if(SCALLOC_TEST_SCALE GREATER 100)
+    scaled(seconds ${seconds})
+  endif()
+  add_test(NAME boehm.${name} COMMAND ${ARGN})
+  set_tests_properties(boehm.${name} PROPERTIES LABELS boehm TIMEOUT ${seconds})
+endfunction()
+
+# More than 10,000 collections in all.
+boehm_program(boehm_oracle ${CMAKE_CURRENT_LIST_DIR}/oracle.c)
+scaled(collections 2000)
+foreach(markers 1 2 4)
+  boehm_test(oracle_${markers} 300 boehm_oracle --collections ${collections})
+  boehm_test(oracle_incremental_${markers} 300 boehm_oracle --incremental --collections ${collections})
+  set_tests_properties(boehm.oracle_${markers} boehm.oracle_incremental_${markers} PROPERTIES ENVIRONMENT GC_MARKERS=${markers})
+endforeach()
+
+# The same with proxies that are not marked anew: incremental collections must lose objects.
+boehm_objects(boehm_control_objects BOEHM_REARM=0)
+add_library(boehm_control STATIC $<TARGET_OBJECTS:boehm_control_objects>)
+boehm_program(boehm_oracle_control ${CMAKE_CURRENT_LIST_DIR}/oracle.c boehm_control)
+boehm_test(oracle_control 300 boehm_oracle_control --incremental --control --collections 20000)
