@@ -34,3 +34,6 @@ boehm_objects(boehm_control_objects BOEHM_REARM=0)
 add_library(boehm_control STATIC $<TARGET_OBJECTS:boehm_control_objects>)
 boehm_program(boehm_oracle_control ${CMAKE_CURRENT_LIST_DIR}/oracle.c boehm_control)
 boehm_test(oracle_control 300 boehm_oracle_control --incremental --control --collections 20000)
+
+boehm_program(boehm_heaps ${CMAKE_CURRENT_LIST_DIR}/heaps.c)
+boehm_test(heaps 300 boehm_heaps)

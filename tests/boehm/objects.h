@@ -34,7 +34,8 @@ static inline uint64_t object_sum(uint64_t id) { return mix(id ^ UINT64_C(0x0b7e
 
 /* Is it what it was when it was made? Reads memory that libgc may have given to somebody else if the bridge is at fault. */
 static inline bool object_is_sound(const object *o, uint64_t id) {
-  return o->id == id && o->state == OBJECT_HELD && o->leaf != NULL && GC_base(o->leaf) == o->leaf && o->leaf->sum == object_sum(id);
+  return o->id == id && o->state == OBJECT_HELD && o->leaf != NULL && GC_base(o->leaf) == o->leaf &&
+         o->leaf->sum == object_sum(id);
 }
 
 static inline void GC_CALLBACK object_finalize(void *memory, void *counter) {
@@ -44,9 +45,11 @@ static inline void GC_CALLBACK object_finalize(void *memory, void *counter) {
   __atomic_add_fetch((long *)counter, 1, __ATOMIC_ACQ_REL);
 }
 
+/* Numbers for n new objects; the first. */
+static inline uint64_t object_ids(size_t n) { return __atomic_fetch_add(&objects_made, n, __ATOMIC_RELAXED) + 1; }
+
 /* Stores a new object in *word, a word of a block; its finalizer counts in *counter. */
-static inline uint64_t object_new(object *volatile *word, long *counter) {
-  uint64_t id = __atomic_add_fetch(&objects_made, 1, __ATOMIC_RELAXED);
+static inline uint64_t object_new(object *volatile *word, uint64_t id, long *counter) {
   object *o = GC_MALLOC(sizeof *o);
   leaf *l = GC_MALLOC_ATOMIC(sizeof *l);
   CHECK(o && l);
@@ -69,9 +72,17 @@ static inline void elsewhere(void *(*f)(void *), void *argument) {
   CHECK(pthread_join(thread, NULL) == 0);
 }
 
+/* libgc's parallel marker keeps a stack of objects on the stack of the thread that collects; the next collection may take what
+   is left of it there for references. */
+static __attribute__((noinline)) void scrub_stack(void) {
+  volatile char below[256 * KB];
+  for (size_t i = 0; i < sizeof below; i++) below[i] = 0;
+}
+
 /* Collects until *counter is `count`; false if that does not come about, or it is more. */
 static inline bool collect_until(long *counter, long count) {
   for (int tries = 0; tries < 50 && objects_count(counter) < count; tries++) {
+    scrub_stack();
     GC_gcollect();
     GC_invoke_finalizers();
     if (tries > 3) sleep_ms(2); /* another thread may be running finalizers */

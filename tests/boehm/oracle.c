@@ -39,7 +39,7 @@ static void cell_fill(cell *c, rng *random, long *counter) {
   c->block = scalloc_boehm_malloc(heap, words * sizeof(void *));
   CHECK(c->block != NULL);
   c->word = rng_below(random, words);
-  c->id = object_new(&c->block[c->word], counter);
+  c->id = object_new(&c->block[c->word], object_ids(1), counter);
 }
 
 static void cell_check(const cell *c, const char *where) {
@@ -88,7 +88,7 @@ static void churn_step(cell *cells, rng *random) {
   } else {
     object *before = c->block[c->word];
     object_let_go(before);
-    c->id = object_new(&c->block[c->word], &churn_finalized);
+    c->id = object_new(&c->block[c->word], object_ids(1), &churn_finalized);
   }
 }
 
