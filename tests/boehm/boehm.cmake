@@ -37,3 +37,6 @@ boehm_test(oracle_control 300 boehm_oracle_control --incremental --control --col
 
 boehm_program(boehm_heaps ${CMAKE_CURRENT_LIST_DIR}/heaps.c)
 boehm_test(heaps 300 boehm_heaps)
+
+boehm_program(boehm_life ${CMAKE_CURRENT_LIST_DIR}/life.c)
+boehm_test(life 300 boehm_life)

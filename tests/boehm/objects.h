@@ -72,8 +72,11 @@ static inline void elsewhere(void *(*f)(void *), void *argument) {
   CHECK(pthread_join(thread, NULL) == 0);
 }
 
-/* libgc's parallel marker keeps a stack of objects on the stack of the thread that collects; the next collection may take what
-   is left of it there for references. */
+/*
+ * libgc takes its own leavings for references, too: its parallel marker keeps a stack of objects on the stack of the thread that
+ * collects, where the next collection may find the rest of it; and it has in variables where the last two pieces of its heap
+ * begin, which are the addresses of objects. These are moved on here.
+ */
 static __attribute__((noinline)) void scrub_stack(void) {
   volatile char below[256 * KB];
   for (size_t i = 0; i < sizeof below; i++) below[i] = 0;
@@ -82,6 +85,7 @@ static __attribute__((noinline)) void scrub_stack(void) {
 /* Collects until *counter is `count`; false if that does not come about, or it is more. */
 static inline bool collect_until(long *counter, long count) {
   for (int tries = 0; tries < 50 && objects_count(counter) < count; tries++) {
+    for (int i = 0; i < 2 && tries > 2; i++) CHECK(GC_expand_hp(64 * KB));
     scrub_stack();
     GC_gcollect();
     GC_invoke_finalizers();
