@@ -51,3 +51,7 @@ if(LUA54_FOUND)
     boehm_test(lua_incremental_${states} 300 ${run} --incremental)
   endforeach()
 endif()
+
+boehm_program(boehm_cost ${CMAKE_CURRENT_LIST_DIR}/cost.c)
+boehm_test(cost 120 boehm_cost)
+set_tests_properties(boehm.cost PROPERTIES RUN_SERIAL TRUE) # compares times

@@ -1,0 +1,69 @@
+/* What a collection pays for blocks: nothing for pointer-free and for freed ones, the reading of their words for the others. */
+#include "objects.h"
+
+enum { RUNS = 15, BLOCKS = 1 << 17 };
+
+static int ascending(const void *a, const void *b) {
+  double left = *(const double *)a, right = *(const double *)b;
+  return (left > right) - (left < right);
+}
+
+/* Median of some collections, in ms. */
+static double collection(void) {
+  double times[RUNS];
+  for (int i = 0; i < RUNS; i++) {
+    double start = now();
+    GC_gcollect();
+    times[i] = 1e3 * (now() - start);
+  }
+  qsort(times, RUNS, sizeof times[0], ascending);
+  return times[RUNS / 2];
+}
+
+static void **blocks[BLOCKS];
+
+static size_t take(scalloc_boehm_heap *heap, void *(*allocate)(scalloc_boehm_heap *, size_t), size_t bytes, size_t size) {
+  size_t n = bytes / size;
+  CHECK(n <= BLOCKS);
+  for (size_t i = 0; i < n; i++) CHECK((blocks[i] = allocate(heap, size)) != NULL);
+  return n;
+}
+
+static void give(scalloc_boehm_heap *heap, size_t n, size_t keep) {
+  for (size_t i = 0; i < n; i++)
+    if (keep == 0 || i % keep != 0) scalloc_boehm_free(heap, blocks[i]);
+}
+
+/* Words that libgc might take for its own, in memory that it must not look at. */
+static void write_all(size_t n, size_t words, void *value) {
+  for (size_t i = 0; i < n; i++)
+    for (size_t k = 0; k < words; k++) blocks[i][k] = value;
+}
+
+int main(int argc, char **argv) {
+  size_t megabytes = (size_t)option_number(argc, argv, "--megabytes", 100);
+  GC_INIT();
+  void *somebody = GC_MALLOC(100);
+  scalloc_boehm_heap *heap = scalloc_boehm_heap_new();
+  CHECK(heap && somebody);
+  double nothing = collection();
+  size_t n = take(heap, scalloc_boehm_malloc_atomic, megabytes * MB, 1024);
+  write_all(n, 128, somebody);
+  double atomic = collection();
+  give(heap, n, 0);
+  n = take(heap, scalloc_boehm_malloc, megabytes * MB, 1024);
+  double zeros = collection();
+  write_all(n, 128, somebody);
+  double pointers = collection();
+  give(heap, n, 64);
+  double few = collection();
+  printf("%zu MB: nothing %.2f ms, pointer-free %.2f, scanned, zero %.2f, scanned, pointers %.2f, one in 64 left %.2f\n",
+         megabytes, nothing, atomic, zeros, pointers, few);
+  CHECK(atomic < 2 * nothing + 0.5);
+  CHECK(few < pointers / 8 + nothing + 0.5);
+  size_t tiny = take(heap, scalloc_boehm_malloc, megabytes * MB / 64, 16);
+  double small = collection();
+  printf("%zu MB of blocks of 16 bytes: %.2f ms\n", tiny * 16 / MB, small - few);
+  scalloc_boehm_heap_destroy(heap);
+  return 0;
+}
