@@ -59,7 +59,7 @@ static void span_acquire(void *ud, scalloc_rt_span span, const scalloc_rt_span_i
   size_t bytes = info->block_size * info->blocks;
   word_add_full(&held[sort], bytes);
   if (matters(sort)) word_add_full(&taken, bytes);
-  if (sort == BOEHM_SCANNED) *scalloc_rt_cookie(span) = (uintptr_t)boehm_scan_begin(&mine.last->reserve, h->rt, info);
+  if (sort == BOEHM_SCANNED) *scalloc_rt_cookie(span) = (uintptr_t)boehm_scan_begin(&mine.last->reserve, h->rt, span, info);
 }
 
 static bool span_release(void *ud, scalloc_rt_span span, const scalloc_rt_span_info *info, enum scalloc_rt_why why) {

@@ -14,7 +14,7 @@
 #ifndef SCALLOC_BOEHM_PARTS_H
 #define SCALLOC_BOEHM_PARTS_H
 
-#include "atomics.h"
+#include "allocated.h"
 #include "scalloc/boehm.h"
 #include "scalloc/runtime_glue.h"
 
@@ -42,6 +42,7 @@ enum { BOEHM_SLICE_BYTES = 16384 };
 typedef struct boehm_slice {
   volatile word_t life;
   scalloc_rt_heap *heap;
+  scalloc_rt_span span;
   const char *start; /* of the span's block 0 */
   size_t block;      /* bytes from one block to the next */
   size_t from, to;   /* bytes from start */
@@ -63,7 +64,8 @@ bool boehm_scan_reserve(boehm_reserve *reserve, size_t n);
 void boehm_scan_return(boehm_slice *list);
 
 /* The blocks of a span are scanned from now on; the list of its slices. At least one must be in the reserve. */
-boehm_slice *boehm_scan_begin(boehm_reserve *reserve, scalloc_rt_heap *heap, const scalloc_rt_span_info *info);
+boehm_slice *boehm_scan_begin(boehm_reserve *reserve, scalloc_rt_heap *heap, scalloc_rt_span span,
+                              const scalloc_rt_span_info *info);
 void boehm_scan_end(boehm_slice *list);
 
 /* ---- boehm.c -------------------------------------------------------------------------------------------------------------- */

@@ -78,19 +78,30 @@ __attribute__((no_sanitize("address", "thread"))) static void push_words(mark_st
   }
 }
 
-/* Blocks that reach over the ends of a slice are pushed in parts. A span may be given back under the walk, by a thread that libgc
-   does not stop: then no block is found any more, or others, whose words do no harm. */
+/* Blocks first .. end - 1, allocated all; of one that reaches over the end of the slice, the part inside. */
+static void push_blocks(mark_stack *stack, const boehm_slice *slice, size_t first, size_t end) {
+  size_t from = first * slice->block, to = end * slice->block;
+  if (from < slice->from) from = slice->from;
+  if (to > slice->to) to = slice->to;
+  push_words(stack, slice->start + from, slice->start + to);
+}
+
+/* A span may be given back under the walk, by a thread that libgc does not stop: the words read then do no harm. */
 static struct GC_ms_entry *mark_slice(GC_word *proxy, struct GC_ms_entry *top, struct GC_ms_entry *limit, GC_word env) {
   (void)env;
   boehm_slice slice;
   mark_stack stack = {top, limit};
-  scalloc_rt_ref ref;
+  word_t allocated[ALLOCATED_WORDS];
   if (proxy[1] == 0 || !slice_read((const boehm_slice *)proxy[1], &slice)) return top;
-  for (size_t at = slice.from - slice.from % slice.block; at < slice.to; at += slice.block) {
-    if (!scalloc_rt_resolve(slice.heap, slice.start + at, false, &ref)) continue;
-    size_t from = at > slice.from ? at : slice.from, end = at + slice.block;
-    push_words(&stack, slice.start + from, slice.start + (end < slice.to ? end : slice.to));
-  }
+  uint32_t first = (uint32_t)(slice.from / slice.block), end = (uint32_t)((slice.to - 1) / slice.block + 1);
+  if (!allocated_blocks(slice.heap, slice.span, slice.block, first, end, allocated)) return top;
+  for (uint32_t w = first / 64; w * 64 < end; w++)
+    for (word_t left = allocated[w - first / 64]; left != 0;) {
+      uint32_t low = (uint32_t)__builtin_ctzll(left), high = low;
+      while (high < 64 && left >> high & 1) high++;
+      push_blocks(&stack, &slice, (size_t)w * 64 + low, (size_t)w * 64 + high);
+      left = high < 64 ? left >> high << high : 0;
+    }
   return stack.top;
 }
 
@@ -217,7 +228,8 @@ bool boehm_scan_reserve(boehm_reserve *reserve, size_t n) {
   return true;
 }
 
-boehm_slice *boehm_scan_begin(boehm_reserve *reserve, scalloc_rt_heap *heap, const scalloc_rt_span_info *info) {
+boehm_slice *boehm_scan_begin(boehm_reserve *reserve, scalloc_rt_heap *heap, scalloc_rt_span span,
+                              const scalloc_rt_span_info *info) {
   size_t bytes = info->block_size * info->blocks, pieces = (bytes + BOEHM_SLICE_BYTES - 1) / BOEHM_SLICE_BYTES;
   if (pieces > reserve->count) pieces = reserve->count;
   size_t step = (bytes / pieces + sizeof(GC_word)) & ~(sizeof(GC_word) - 1);
@@ -225,6 +237,7 @@ boehm_slice *boehm_scan_begin(boehm_reserve *reserve, scalloc_rt_heap *heap, con
   for (size_t from = 0; from < bytes; from += step) {
     boehm_slice *slice = reserve_take(reserve);
     slice->heap = heap;
+    slice->span = span;
     slice->start = info->start;
     slice->block = info->block_size;
     slice->from = from;

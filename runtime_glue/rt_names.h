@@ -10,6 +10,7 @@
 #undef arena
 #define arena scalloc_rt_private_arena
 
+#define allocated_blocks scalloc_rt_private_allocated_blocks
 #define bits scalloc_rt_private_bits
 #define bits_after_fork scalloc_rt_private_bits_after_fork
 #define bits_clear scalloc_rt_private_bits_clear

@@ -35,6 +35,9 @@ gcheap.h gclists.c
 quiet.h mutator.h sweep.h view.h
 sweep.c gcheap.c quiet.c mutator.c
 marking.c byhand.c cycle.c view.c
+atomics.h allocated.h allocated.c
+scalloc/boehm.h boehm_parts.h
+boehm_scan.c boehm.c boehm_life.c boehm_lua.c
 '
 root=$1
 status=0
@@ -69,6 +72,7 @@ check_folder() {
     done
     for included in $(sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*<\([^>]*\)>.*/\1/p' "$file"); do
       case $included in
+      gc/gc*.h) case $name in boehm*) ;; *) complain "$1/$name includes <$included>" ;; esac ;;
       *lua* | lauxlib.h | */*scalloc* | scalloc/* | *runtime* | gc.h | gc/*) complain "$1/$name includes <$included>" ;;
       esac
     done
@@ -77,7 +81,7 @@ check_folder() {
     esac
     # Conditions other than include guards and the knobs that platform.h and the build define.
     sed -n 's/^[[:space:]]*#[[:space:]]*\(if\|ifdef\|ifndef\|elif\)[[:space:]]\(.*\)/\2/p' "$file" | sed \
-      -e 's/SCALLOC_[A-Z_]*_H\b//g; s/SCALLOC_ASSERTS//g; s/UNDER_TSAN//g; s/TRACK_ASAN//g; s/TRACK_VALGRIND//g; s/TRACKED//g; s/defined//g; s|/\*.*||; s/[^A-Za-z0-9_ ]//g' |
+      -e 's/SCALLOC_[A-Z_]*_H\b//g; s/SCALLOC_ASSERTS//g; s/UNDER_TSAN//g; s/TRACK_ASAN//g; s/TRACK_VALGRIND//g; s/TRACKED//g; s/BOEHM_REARM//g; s/defined//g; s|/\*.*||; s/[^A-Za-z0-9_ ]//g' |
       grep '[A-Za-z_]' | while read -r knob; do echo "$1/$name is compiled by $knob: a matter for platform.h or os_*.c"; done | grep . && status=1
   done
 }
