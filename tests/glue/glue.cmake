@@ -31,6 +31,7 @@ if(SCALLOC_SANITIZE OR SCALLOC_TRACK OR SCALLOC_COVERAGE)
 endif()
 
 file(GLOB glue_files CONFIGURE_DEPENDS ${glue_dir}/*.[ch])
+list(FILTER glue_files EXCLUDE REGEX "/boehm[^/]*$") # the bridge is a library of its own
 set(glue_c_files ${glue_files})
 list(FILTER glue_c_files INCLUDE REGEX "\\.c$")
 
