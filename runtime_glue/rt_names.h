@@ -45,6 +45,7 @@
 #define list_put scalloc_rt_private_list_put
 #define list_take scalloc_rt_private_list_take
 #define mutator_after_fork scalloc_rt_private_mutator_after_fork
+#define mutator_each_own scalloc_rt_private_mutator_each_own
 #define mutator_end scalloc_rt_private_mutator_end
 #define mutator_retire scalloc_rt_private_mutator_retire
 #define quiet_enter scalloc_rt_private_quiet_enter

@@ -203,6 +203,7 @@ int main(int argc, char **argv) {
   printf("%lu collections in %.1f s, %ld objects of the oracle, %ld steps of %ld threads, %d markers\n",
          (unsigned long)(GC_get_gc_no() - first), now() - start, expected, churned, threads, GC_get_parallel() + 1);
   scalloc_boehm_heap_destroy(heap);
+  free(o.cells);
   if (control) test_fail(__FILE__, __LINE__, "nothing was lost");
   return 0;
 }
