@@ -340,14 +340,18 @@ static void allocate_much(unsigned number, void *context) {
   leave(&pressure_stop);
 }
 
+static bool pressed_enough(void) {
+  return atomic_load(&pressed[SCALLOC_RT_BUDGET]) > 10 && atomic_load(&pressed[SCALLOC_RT_LIMIT]) > 10;
+}
+
 static void pressure_from_all_sides(void) {
   scalloc_rt_heap_conf conf = {.size = sizeof conf, .hooks = {.pressure = collect_when_pressed}, .limit = 8 * MB};
   world w = world_new(&conf, 0, 1200);
   scalloc_rt_detach(w.mutator);
-  in_threads(4, allocate_much, &w);
+  for (int round = 0; round < 100 && !pressed_enough(); round++) in_threads(4, allocate_much, &w); /* as threads meet or not */
   printf("  budget %ld, limit %ld, at once %ld\n", atomic_load(&pressed[SCALLOC_RT_BUDGET]),
          atomic_load(&pressed[SCALLOC_RT_LIMIT]), atomic_load(&most_at_once));
-  CHECK(atomic_load(&pressed[SCALLOC_RT_BUDGET]) > 10 && atomic_load(&pressed[SCALLOC_RT_LIMIT]) > 10);
+  CHECK(pressed_enough());
   CHECK(glue_now(w.heap).committed <= 8 * (long long)MB);
   cycle(w.heap);
   sweep_all(w.heap);
