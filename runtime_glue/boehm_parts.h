@@ -43,6 +43,7 @@ typedef struct boehm_slice {
   volatile word_t life;
   scalloc_rt_heap *heap;
   scalloc_rt_span span;
+  uint32_t number;   /* its own, for good */
   const char *start; /* of the span's block 0 */
   size_t block;      /* bytes from one block to the next */
   size_t from, to;   /* bytes from start */

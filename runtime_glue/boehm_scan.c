@@ -29,7 +29,7 @@
 
 /* Segment i holds FIRST << i slices and their proxies. They are filled in order, under libgc's lock, and never move or end,
    since an interrupted mark phase may still have them on its stack. */
-enum { FIRST = 512, SEGMENTS = 24, BATCH = 64 };
+enum { FIRST = 512, SEGMENTS = 22, BATCH = 64 };
 
 typedef struct {
   void **proxies;
@@ -39,7 +39,7 @@ typedef struct {
 static struct {
   segment segments[SEGMENTS];
   volatile word_t made;     /* slices there are */
-  volatile word_t returned; /* stack of unused ones: pushed singly, taken as a whole */
+  volatile word_t returned; /* stack of unused ones: number of the first + 1, above it a tag that every change raises */
   GC_push_other_roots_proc push_others;
   unsigned kind;
 } scan;
@@ -52,6 +52,7 @@ static inline unsigned segment_of(size_t number, size_t *at) {
   *at = number + FIRST - segment_size(i);
   return i;
 }
+_Static_assert((uint64_t)FIRST << SEGMENTS <= UINT32_MAX, "numbers of slices have 32 bits");
 _Static_assert(FIRST == 1 << 9 && sizeof(unsigned long long) == 8, "segment_of: 63 - 9 = 54");
 
 /* ---- marking ------------------------------------------------------------------------------------------------------------ */
@@ -120,16 +121,39 @@ static void GC_CALLBACK push_slices(void) {
 
 /* ---- slices ------------------------------------------------------------------------------------------------------------- */
 
+static boehm_slice *slice_at(size_t number) {
+  size_t at;
+  unsigned i = segment_of(number, &at);
+  return &scan.segments[i].slices[at];
+}
+
+static word_t returned_next(word_t before, const boehm_slice *first) {
+  return ((before >> 32) + 1) << 32 | (first ? first->number + (word_t)1 : 0);
+}
+
+static boehm_slice *returned_first(word_t stack) { return (uint32_t)stack ? slice_at((uint32_t)stack - 1) : NULL; }
+
 void boehm_scan_return(boehm_slice *list) {
-  while (list != NULL) {
-    boehm_slice *next = list->next;
-    word_t first;
-    do {
-      first = word_load_relaxed(&scan.returned);
-      list->next = (boehm_slice *)first;
-    } while (!word_cas_full(&scan.returned, first, (word_t)list));
-    list = next;
-  }
+  boehm_slice *last = list;
+  word_t before;
+  if (list == NULL) return;
+  while (last->next != NULL) last = last->next;
+  do {
+    before = word_load_acquire(&scan.returned);
+    last->next = returned_first(before);
+  } while (!word_cas_full(&scan.returned, before, returned_next(before, list)));
+}
+
+/* Another thread may take the slice meanwhile and change its `next`: then the tag is another. */
+static boehm_slice *returned_take(void) {
+  boehm_slice *first;
+  word_t before;
+  do {
+    before = word_load_acquire(&scan.returned);
+    first = returned_first(before);
+    if (first == NULL) return NULL;
+  } while (!word_cas_full(&scan.returned, before, returned_next(before, *(boehm_slice *volatile *)&first->next)));
+  return first;
 }
 
 static void reserve_put(boehm_reserve *reserve, boehm_slice *slice) {
@@ -143,22 +167,6 @@ static boehm_slice *reserve_take(boehm_reserve *reserve) {
   reserve->first = slice->next;
   reserve->count--;
   return slice;
-}
-
-/* From the common stack, up to n. Taking all and giving the rest back needs no tags. */
-static void take_returned(boehm_reserve *reserve, size_t n) {
-  word_t first;
-  do {
-    first = word_load_acquire(&scan.returned);
-    if (first == 0) return;
-  } while (!word_cas_full(&scan.returned, first, 0));
-  boehm_slice *list = (boehm_slice *)first;
-  while (list != NULL && reserve->count < n) {
-    boehm_slice *next = list->next;
-    reserve_put(reserve, list);
-    list = next;
-  }
-  boehm_scan_return(list);
 }
 
 typedef struct {
@@ -182,6 +190,7 @@ static void *GC_CALLBACK batch_enter(void *data) {
       *s = b->fresh;
       b->fresh = (segment){NULL, NULL};
     }
+    s->slices[at].number = (uint32_t)made;
     s->proxies[at] = b->proxy[k];
     ((word_t *)b->proxy[k])[1] = (word_t)&s->slices[at];
     reserve_put(b->reserve, &s->slices[at]);
@@ -218,9 +227,10 @@ static bool batch_make(boehm_reserve *reserve) {
 
 bool boehm_scan_reserve(boehm_reserve *reserve, size_t n) {
   while (reserve->count < n) {
-    take_returned(reserve, n);
-    if (reserve->count >= n) break;
-    if (!batch_make(reserve)) {
+    boehm_slice *slice = returned_take();
+    if (slice != NULL) {
+      reserve_put(reserve, slice);
+    } else if (!batch_make(reserve)) {
       errno = ENOMEM;
       return false;
     }

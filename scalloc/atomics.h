@@ -27,8 +27,12 @@ always_inline bool word_cas_full(volatile word_t *p, word_t old, word_t new) {
   return AO_compare_and_swap_full(p, old, new) != 0;
 }
 
-/* Loads before it are done before those behind it. */
+/* Loads before it are done before those behind it. TSan knows no fences, and x86 needs none here. */
+#if UNDER_TSAN
+#define atomics_fence_acquire() __asm__ volatile("" ::: "memory")
+#else
 #define atomics_fence_acquire() AO_nop_read()
+#endif
 
 #define half_load_relaxed(p) AO_int_load(p)
 #define half_load_acquire(p) AO_int_load_acquire(p)

@@ -202,6 +202,37 @@ static void token_lives(token_test t) {
   CHECK_INT(died, ==, expected + COUNT / 4); /* what was cancelled stays */
 }
 
+/* A block with a link goes by its token; what comes in its place is left alone when the object of the link dies. */
+static void *token_makes(void *data) {
+  weak_set *w = data;
+  weak_make(w);
+  for (size_t i = 0; i < COUNT; i++) CHECK((tokens[i] = scalloc_boehm_token_new(heap, w->links[i])) != NULL);
+  return NULL;
+}
+
+static void token_of_linked_block(void) {
+  static weak_set w;
+  static unsigned char *others[4 * COUNT];
+  long expected = died + COUNT;
+  elsewhere(token_makes, &w);
+  memset(tokens, 0, sizeof tokens);
+  for (int i = 0; i < 5; i++) scrub_stack(), GC_gcollect(), elsewhere(sweep_tokens, NULL);
+  size_t again = 0;
+  for (size_t i = 0; i < LENGTH(others); i++) {
+    CHECK((others[i] = scalloc_boehm_malloc(heap, WORDS * sizeof(void *))) != NULL);
+    memset(others[i], 0x77, WORDS * sizeof(void *));
+    for (size_t k = 0; k < COUNT; k++) again += (void *)w.links[k] == (void *)others[i];
+  }
+  CHECK_INT(again, >, COUNT * 9 / 10); /* they were freed */
+  elsewhere(let_go_of_odd, &w);
+  elsewhere(let_go_of_even, &w);
+  CHECK(collect_until(&died, expected));
+  for (size_t i = 0; i < LENGTH(others); i++) {
+    CHECK(all_bytes(others[i], WORDS * sizeof(void *), 0x77));
+    scalloc_boehm_free(heap, others[i]);
+  }
+}
+
 static void *heap_token_make(void *data) {
   scalloc_boehm_heap *own = scalloc_boehm_heap_new();
   *(void **)data = scalloc_boehm_heap_token(own);
@@ -264,6 +295,7 @@ int main(int argc, char **argv) {
   heap = scalloc_boehm_heap_new();
   token_lives((token_test){.links = false});
   token_lives((token_test){.links = true});
+  token_of_linked_block();
   heap_tokens();
   tokens_of_destroyed_heap();
   CHECK_INT(objects_wrong, ==, 0);

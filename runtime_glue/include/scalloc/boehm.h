@@ -8,15 +8,16 @@
  * THREADS. A heap serves any number of threads at once, and blocks may be freed by any thread. Threads that allocate, write or
  * read scanned blocks must be known to libgc (GC_pthread_create by way of <gc.h> with GC_THREADS, or GC_register_my_thread);
  * to others scanned allocation is refused. Collections may come at any time; nothing has to be announced, no write barrier is
- * needed in incremental mode. The first heap starts libgc if the program has not called GC_INIT yet: do so in main.
+ * needed in incremental mode. The first heap starts libgc if the program has not called GC_INIT yet: do so in main. A program
+ * that forks and goes on collecting in the child calls GC_set_handle_fork(1) before that, as libgc asks of it.
  *
  * NOT GIVEN: life in the other direction. A collected object that points at a block does not keep it, unless it holds a token
  * (below). A cycle through both heaps lives until it is broken by hand.
  *
  * COST. What a collection does about scanned blocks is read them, in its pause: all of them, also in incremental mode, in the
- * last pause, since libgc cannot tell which have changed. Pointer-free blocks cost nothing. About 4 bytes in 1000 beside
- * scanned memory. libgc is told of the memory that heaps take and give back, and collects when it finds that enough has come
- * together: any allocation here may do so.
+ * last pause, since libgc cannot tell which have changed. Pointer-free blocks cost nothing. About 6 bytes in 1000 beside
+ * scanned memory. libgc is told of the memory that heaps take and give back, in proportion to the size of its own heap, and
+ * collects when it finds that enough has come together: any allocation here may do so.
  *
  * Link: -lscalloc_boehm -lscalloc_runtime -lscalloc -lgc, or pkg-config scalloc-boehm.
  */
@@ -74,10 +75,10 @@ SCALLOC_API void scalloc_boehm_weak_unlink(void **link);
 /* ---- tokens: blocks whose life libgc decides ---------------------------------------------------------------------------- */
 
 /*
- * A small collected object that stands for a block: when the token is unreachable, the block is freed, at the latest when libgc
- * next allocates from the memory it lay in. Keep the token beside each pointer to the block in collected memory. At most one
- * token per block; the block must not be freed by hand while it has one; a scanned block that points at its own token lives
- * for ever. NULL and ENOMEM.
+ * A small collected object that stands for a block: when a collection finds the token unreachable, the block is freed. libgc
+ * sweeps lazily, so that may be as late as the making of further tokens. Keep the token beside each pointer to the block in
+ * collected memory. At most one token per block; the block must not be freed by hand while it has one; a scanned block that
+ * points at its own token lives for ever. NULL and ENOMEM.
  */
 SCALLOC_API void *scalloc_boehm_token_new(scalloc_boehm_heap *heap, void *block);
 
