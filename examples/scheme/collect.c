@@ -128,6 +128,13 @@ void finalize(thread *t, value what, value action) {
   if (!good) fail_memory(t);
 }
 
+bool finalizers_due(void) {
+  pthread_mutex_lock(&world.lock);
+  bool due = world.ready.count > 0;
+  pthread_mutex_unlock(&world.lock);
+  return due;
+}
+
 bool next_finalizer(value *what, value *action) {
   pthread_mutex_lock(&world.lock);
   bool any = world.ready.count > 0;
@@ -248,4 +255,14 @@ bool collect(thread *t) {
   }
   pthread_mutex_unlock(&world.lock);
   return done;
+}
+
+/* For the end of the program: whoever else is running stays at its next safe point. */
+bool stop_for_good(thread *t) {
+  pthread_mutex_lock(&world.lock);
+  while (world.stopping) wait_for_restart(t);
+  bool alone = world.threads->next == NULL;
+  stop_others(t);
+  pthread_mutex_unlock(&world.lock);
+  return alone;
 }

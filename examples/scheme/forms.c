@@ -211,7 +211,10 @@ static void and_or(compiler *c, value list, enum opcode op, bool tail) {
 static void form_and(compiler *c, value x, bool tail) {
   enum opcode op = is_form(x, "and") ? OP_AND : OP_OR;
   need_length(c, x, 1, SIZE_MAX);
-  if (cdr(x) != NIL) return and_or(c, cdr(x), op, tail);
+  if (cdr(x) != NIL) {
+    and_or(c, cdr(x), op, tail);
+    return;
+  }
   constant(c, boolean(op == OP_AND));
   finish(c, tail);
 }

@@ -115,3 +115,8 @@ void memory_stats(FILE *out) {
   pthread_mutex_unlock(&world.lock);
   free(json);
 }
+
+/* What the last cycle found dead, now and not when somebody needs it: spans go back to the pool, and disclaim hooks run. */
+void sweep_all(thread *t) {
+  while (scalloc_rt_sweep(world.heap, t->mutator, 64) > 0) poll(t);
+}

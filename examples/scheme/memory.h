@@ -29,6 +29,7 @@ typedef struct thread {
   unsigned line;              /* of the call or variable that is evaluated */
   unsigned countdown, tries;  /* --stress; collections without success for one allocation */
   jmp_buf *escape;            /* where `fail` goes */
+  char *scratch;              /* malloc's: text on its way in or out */
   struct thread *next;
 } thread;
 
@@ -91,12 +92,14 @@ _Noreturn void fail_with(thread *t, value condition);
 void memory_init(size_t heap_limit, unsigned stress);
 void memory_end(void);
 void memory_stats(FILE *out);
+void sweep_all(thread *t);
 void *alloc_any(thread *t, enum kind kind, size_t bytes);
 void stress(thread *t);
 
 /* collect.c: true if the memory that nobody reaches is free now, though perhaps not yet swept. */
 bool collect(thread *t);
 void finalize(thread *t, value what, value action);
+bool finalizers_due(void);
 bool next_finalizer(value *what, value *action);
 
 /* threads.c */
@@ -106,6 +109,7 @@ void safe_point(thread *t);
 void park(thread *t);
 void unpark(thread *t);
 void wait_for_restart(thread *t);
+bool stop_for_good(thread *t); /* true: there is no other thread */
 void release_native(object *o);
 
 enum { POLL_STOP = 2 }; /* in mutator->poll; bit 0 is the glue's */
@@ -145,7 +149,7 @@ static inline object *new_object(thread *t, enum kind kind, enum type type, size
 static inline void cons_top(thread *t) {
   pair *p = new_pair(t);
   *p = (pair){t->sp[-2], t->sp[-1]};
-  *--t->sp = UNSPECIFIED;
+  t->sp--;
   t->sp[-1] = pair_value(p);
 }
 

@@ -72,9 +72,7 @@ value number_from(thread *t, const char *text, size_t length) {
   if (*end == 0 && errno == 0 && n >= FIXNUM_MIN && n <= FIXNUM_MAX) return fixnum(n);
   double d = strtod(copy, &end);
   if (*end != 0) return UNBOUND;
-  flonum *f = (flonum *)new_object(t, KIND_BYTES, T_FLONUM, 0, sizeof(double));
-  f->number = d;
-  return object_value(f);
+  return new_flonum(t, d);
 }
 
 /* ---- data */
@@ -239,6 +237,7 @@ static void read_any(thread *t, source *s, size_t lines, unsigned depth) {
 void read_datum(thread *t, source *s) {
   size_t lines = (size_t)(t->sp - t->stack) - 1;
   s->incomplete = false;
+  s->datum = s->at;
   skip_space(t, s);
   if (s->at >= s->end)
     push(t, END_OF_FILE);

@@ -29,10 +29,10 @@ static value running_file(const thread *t) { return has_type(t->code, T_CODE) ? 
 
 void fail_top(thread *t) {
   object *o = object_of(new_condition(t));
-  o->field[0] = t->sp[-1];
-  o->field[1] = t->sp[-2];
-  o->field[2] = running_file(t);
-  o->field[3] = fixnum(t->line);
+  o->field[CONDITION_MESSAGE] = t->sp[-1];
+  o->field[CONDITION_IRRITANTS] = t->sp[-2];
+  o->field[CONDITION_FILE] = running_file(t);
+  o->field[CONDITION_LINE] = fixnum(t->line);
   fail_with(t, object_value(o));
 }
 
@@ -48,8 +48,8 @@ void fail(thread *t, const char *message, value irritant) {
 /* Needs no memory: the condition was made when the thread was. */
 void fail_memory(thread *t) {
   if (t->no_memory != FALSE) {
-    fields_of(t->no_memory)[2] = running_file(t);
-    fields_of(t->no_memory)[3] = fixnum(t->line);
+    fields_of(t->no_memory)[CONDITION_FILE] = running_file(t);
+    fields_of(t->no_memory)[CONDITION_LINE] = fixnum(t->line);
   }
   fail_with(t, t->no_memory);
 }
@@ -168,8 +168,8 @@ static void call(thread *t, size_t count, bool tail) {
   if (!has_type(f, T_PRIMITIVE)) fail(t, "not a procedure", f);
   const primitive *p = (primitive *)f;
   if (count < p->least || (count > p->most && p->most != ANY)) fail_count(t, p->name);
-  value result = p->function(t, count, t->sp - count);
-  t->sp -= count;
+  value *args = t->sp - count, result = p->function(t, count, args);
+  t->sp = args; /* whatever it left there */
   t->sp[-1] = result;
   if (tail) op_return(t);
 }

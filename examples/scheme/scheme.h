@@ -7,7 +7,8 @@
 /* ---- reader.c: text to values */
 typedef struct {
   const char *at, *end;
-  const char *name; /* of the file */
+  const char *datum; /* where the last one began */
+  const char *name;  /* of the file */
   unsigned line;
   bool incomplete; /* the last error was the end of the text inside a datum */
 } source;
@@ -74,30 +75,32 @@ typedef struct {
   size_t least, most;
 } primitive_entry;
 
-void define_primitives(thread *t, const primitive_entry *entries);
 extern const primitive_entry number_primitives[], list_primitives[], text_primitives[], table_primitives[], system_primitives[],
     thread_primitives[];
 primitive_function apply_primitive; /* run.c knows it by its address */
 
-/* Checks of arguments: fail says which procedure it was. */
-int64_t need_index(thread *t, value v, size_t limit);
+/* Checks of arguments, for which `fail` tells what was wanted. */
+int64_t need_index(thread *t, value v, size_t limit); /* 0 <= v < limit */
 void need_type(thread *t, value v, enum type type, const char *what);
 void need_pair(thread *t, value v);
 
-/* ---- the rest */
-value new_string(thread *t, const char *bytes,
-                 size_t length); /* bytes: NULL, or not in the heap, or in a string on the stack */
-bool equal(thread *t, value a, value b, unsigned depth);
-bool same(value a, value b); /* eqv? */
-
-/* tables.c: a store has its number of entries, that of places in use or deleted, the collector's link, then keys and values. */
+/* ---- tables.c: a store has its number of entries, that of places in use or deleted, the collector's link, then keys and values. */
 enum { STORE_COUNT, STORE_USED, STORE_LINK, STORE_START };
 value make_table(thread *t, bool weak);
 value table_get(value table, value key, value otherwise);
-void table_put(thread *t, value *table_key_value);             /* three places of the stack */
+void table_put(thread *t, value *table_key_value); /* three places of the stack */
+
+/* ---- the rest */
+value new_string(thread *t, const char *bytes,
+                 size_t length); /* bytes: NULL, or outside of the heap, or of a string on the stack */
+value new_flonum(thread *t, double number);
+bool same(value a, value b); /* eqv? */
+enum { CONDITION_MESSAGE, CONDITION_IRRITANTS, CONDITION_FILE, CONDITION_LINE, CONDITION_FIELDS };
+value new_condition(thread *t);
+value new_memory_condition(thread *t);
 void print(FILE *out, value v, bool readable, unsigned depth); /* printer.c */
-extern const char *const prelude[];                            /* prelude.c */
-value new_condition(thread *t);                                /* threads.c */
-_Noreturn void leave(thread *t, int status);                   /* main.c */
+extern const char prelude[];                                   /* prelude.scm */
+value option(const char *name);                                /* main.c: UNBOUND if the command line does not say */
+_Noreturn void leave(thread *t, int status);
 
 #endif

@@ -95,6 +95,7 @@ void thread_end(thread *t) {
   *link = t->next;
   scalloc_rt_detach(t->mutator);
   pthread_mutex_unlock(&world.lock);
+  free(t->scratch);
   free(t->stack);
   free(t);
 }
@@ -127,12 +128,6 @@ static void *thread_main(void *argument) {
   return NULL;
 }
 
-value new_condition(thread *t) {
-  object *o = new_object(t, KIND_FIELDS, T_CONDITION, 4, 0);
-  for (int i = 0; i < 4; i++) o->field[i] = FALSE;
-  return object_value(o);
-}
-
 static value p_spawn(thread *t, size_t count, value *args) {
   (void)count;
   if (!is_procedure(args[0])) fail(t, "spawn: not a procedure", args[0]);
@@ -140,7 +135,7 @@ static value p_spawn(thread *t, size_t count, value *args) {
   self->field[THREAD_RESULT] = args[0];
   self->field[THREAD_DONE] = self->field[THREAD_FAILED] = FALSE;
   push(t, object_value(self));
-  value no_memory = new_condition(t);
+  value no_memory = new_memory_condition(t);
   thread *child = thread_new(object_value(self));
   if (child == NULL) fail_memory(t);
   child->no_memory = no_memory;

@@ -39,7 +39,7 @@ enum type {
   T_CLOSURE, /* code, frame */
   T_PRIMITIVE,
   T_CONDITION, /* message, list of irritants, file, line */
-  T_TABLE,     /* store */
+  T_TABLE,     /* store, #t if weak */
   T_STORE,     /* see tables.c */
   T_THREAD,    /* thunk, then result; #t once it is done; #t if it failed */
   T_MUTEX,
