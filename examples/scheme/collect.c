@@ -85,12 +85,24 @@ static bool mark_values(object *store) {
   return any;
 }
 
+/* So are a finalizer's action and the object it is for: the action may well be a closure that sees the object. */
+static bool mark_actions(void) {
+  bool any = false;
+  for (size_t i = 0; i < world.waiting.count; i++) {
+    const finalizer *f = &world.waiting.items[i];
+    if (!is_live(f->object) || is_live(f->action)) continue;
+    mark(f->action);
+    any = true;
+  }
+  return any;
+}
+
 /* Until nothing new is found: as often as the longest chain of entries in which the value of one is the key of the next. */
 static void settle(void) {
   bool any = true;
   while (any && !grey.failed) {
     drain();
-    any = false;
+    any = mark_actions();
     for (object *s = weak_stores; s != NULL; s = s->field[STORE_LINK] == FALSE ? NULL : object_of(s->field[STORE_LINK]))
       any = mark_values(s) || any;
   }
@@ -180,7 +192,6 @@ static void mark_roots(void) {
     const value others[] = {t->code, t->env, t->condition, t->self, t->no_memory};
     mark_range(others, others + sizeof others / sizeof *others);
   }
-  for (size_t i = 0; i < world.waiting.count; i++) mark(world.waiting.items[i].action);
   for (size_t i = 0; i < world.ready.count; i++) {
     mark(world.ready.items[i].object);
     mark(world.ready.items[i].action);

@@ -129,9 +129,10 @@ void add_definitions(compiler *c, value body) {
 static bool resolve(const compiler *c, value name, size_t *depth, size_t *index, bool *unset) {
   *depth = 0;
   for (const scope *s = c->scope; s != NULL; s = s->up, ++*depth) {
-    for (*index = s->count; *index-- > 0;) {
-      *unset = *index >= s->unset;
-      if (c->t->stack[s->base + *index] == name) return true;
+    for (size_t i = s->count; i-- > 0;) {
+      *index = i;
+      *unset = i >= s->unset;
+      if (c->t->stack[s->base + i] == name) return true;
     }
   }
   return false;

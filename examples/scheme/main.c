@@ -100,7 +100,7 @@ static void report(const thread *t, const source *s) {
   fflush(stdout);
   if (has_type(t->condition, T_CONDITION)) {
     const value *part = fields_of(t->condition);
-    print(stderr, part[CONDITION_FILE], false, 0);
+    fputs(part[CONDITION_FILE] == FALSE ? s->name : string_of(part[CONDITION_FILE])->bytes, stderr);
     fprintf(stderr, ":%lld: ", (long long)fixnum_of(part[CONDITION_LINE]));
     print(stderr, part[CONDITION_MESSAGE], false, 0);
     if (part[CONDITION_IRRITANTS] != NIL) fputs(": ", stderr);

@@ -116,7 +116,9 @@ void memory_stats(FILE *out) {
   free(json);
 }
 
-/* What the last cycle found dead, now and not when somebody needs it: spans go back to the pool, and disclaim hooks run. */
-void sweep_all(thread *t) {
+/* What the last cycle found dead is swept now and not when somebody needs it: spans go back to the pool, and disclaim hooks run.
+   The spans this thread allocates from are given up first, since nobody sweeps those. */
+void return_memory(thread *t) {
+  scalloc_rt_retire(t->mutator);
   while (scalloc_rt_sweep(world.heap, t->mutator, 64) > 0) poll(t);
 }

@@ -92,7 +92,7 @@ _Noreturn void fail_with(thread *t, value condition);
 void memory_init(size_t heap_limit, unsigned stress);
 void memory_end(void);
 void memory_stats(FILE *out);
-void sweep_all(thread *t);
+void return_memory(thread *t);
 void *alloc_any(thread *t, enum kind kind, size_t bytes);
 void stress(thread *t);
 

@@ -96,7 +96,7 @@ static value p_sleep(thread *t, size_t count, value *args) {
 static value p_gc(thread *t, size_t count, value *args) {
   (void)count, (void)args;
   if (!collect(t)) fail(t, "gc: no memory to mark with", UNBOUND);
-  sweep_all(t);
+  return_memory(t);
   return UNSPECIFIED;
 }
 

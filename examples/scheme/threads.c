@@ -120,7 +120,9 @@ static void *thread_main(void *argument) {
     *t->sp++ = result;
     set_done(t, false);
   } else {
+    t->sp = t->stack;
     *t->sp++ = t->condition;
+    t->code = t->env = FALSE;
     set_done(t, true);
   }
   park(t);
