@@ -2,7 +2,7 @@
 #include "scheme.h"
 #include <string.h>
 
-enum { MOST_FIELDS = 1 << 27, MOST_LISTED = 1 << 27 };
+enum { MOST_FIELDS = 1 << 27 };
 
 void need_type(thread *t, value v, enum type type, const char *what) {
   if (!has_type(v, type)) fail(t, what, v);
@@ -60,11 +60,16 @@ static value p_list(thread *t, size_t count, value *args) {
   return pop(t);
 }
 
+/* The second pointer goes half as fast: in a ring they meet. */
 static value p_length(thread *t, size_t count, value *args) {
   (void)count;
   int64_t length = 0;
-  value list = args[0];
-  for (; is_pair(list) && length < MOST_LISTED; list = cdr(list)) length++;
+  value list = args[0], slow = list;
+  while (is_pair(list)) {
+    list = cdr(list);
+    if (length++ & 1) slow = cdr(slow);
+    if (list == slow) break;
+  }
   if (list != NIL) fail(t, "a list with an end is wanted", UNBOUND);
   return fixnum(length);
 }
