@@ -39,6 +39,13 @@ static bool disclaim(void *ud, scalloc_rt_ref ref, void *block) {
   return true;
 }
 
+/* --stress only: whoever still uses a block that the collector took for dead finds nothing there. */
+static void wipe(void *ud, scalloc_rt_span span, const scalloc_rt_span_info *info, const uint64_t *dead, uint32_t ndead) {
+  (void)ud, (void)span, (void)ndead;
+  for (uint32_t i = 0; i < info->blocks; i++)
+    if (dead[i / 64] >> i % 64 & 1) memset((char *)info->start + i * info->block_size, 0, info->block_size);
+}
+
 /* Called on the slow path of an allocation. That is a safe point: our allocations hold no values in C variables. */
 static bool pressure(void *ud, scalloc_rt_mutator *m, size_t bytes, int why) {
   (void)ud;
@@ -56,9 +63,10 @@ static _Noreturn void no_heap(const char *what) {
 }
 
 void memory_init(size_t heap_limit, unsigned every) {
-  const scalloc_rt_heap_conf conf = {.size = sizeof conf,
-                                     .hooks = {.span_acquire = span_acquired, .disclaim = disclaim, .pressure = pressure},
-                                     .limit = heap_limit};
+  scalloc_rt_heap_conf conf = {.size = sizeof conf,
+                               .hooks = {.span_acquire = span_acquired, .disclaim = disclaim, .pressure = pressure},
+                               .limit = heap_limit};
+  if (every != 0) conf.hooks.span_swept = wipe;
   world.heap = scalloc_rt_heap_create(&conf);
   if (world.heap == NULL) no_heap("a heap");
   world.heap_limit = heap_limit;
@@ -96,11 +104,12 @@ void *alloc_any(thread *t, enum kind kind, size_t bytes) {
   return block;
 }
 
-/* --stress=N: whoever forgets a root meets a collection sooner or later. */
+/* --stress=N: a value that lies in C variables only, where it is no root, meets a collection sooner or later. */
 void stress(thread *t) {
   if (t->countdown-- > 1) return;
   t->countdown = world.stress;
   collect(t);
+  return_memory(t);
 }
 
 void memory_stats(FILE *out) {

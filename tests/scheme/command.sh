@@ -44,6 +44,8 @@ cp "$tmp/in" "$tmp/file.scm"
 check 'standard input' 1 'first' 'standard input:5: a pair is wanted: 2'
 check 'minus' 1 'first' 'standard input:5: a pair is wanted: 2' -
 check 'file' 1 'first' '*/file.scm:5: a pair is wanted: 2' "$tmp/file.scm"
+head -c 5000 /dev/zero | tr '\0' '(' >"$tmp/in"
+check 'depth of the reader' 1 '' 'standard input:1: nested too deeply' -
 printf 'one\ntwo' >"$tmp/in"
 check 'read-line' 0 '("one" "two" #f)' '' -e '(write (let* ((a (read-line)) (b (read-line))) (list a b (read-line))))'
 head -c 3000 /dev/urandom >"$tmp/in"

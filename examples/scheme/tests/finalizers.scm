@@ -32,6 +32,15 @@
 (gc)
 (check "with all it refers to" (take-seen) '(3))
 
+; What is due waits through any number of collections.
+(define (litter) (length (map (lambda (i) (vector i)) (iota 100000))))
+(begin
+  (finalize (list 4 (vector 5)) (lambda (o) (note (car o)) (note (vector-ref (cadr o) 0))))
+  (gc)
+  (gc)
+  (litter)
+  (check "later" (take-seen) '(4 5)))
+
 ; Two that know each other die together.
 (let ((a (list 1 #f)) (b (list 2 #f)))
   (set-car! (cdr a) b)
