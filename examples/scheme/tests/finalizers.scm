@@ -33,7 +33,7 @@
 (check "with all it refers to" (take-seen) '(3))
 
 ; What is due waits through any number of collections.
-(define (litter) (length (map (lambda (i) (vector i)) (iota 100000))))
+(define (litter) (length (map (lambda (i) (vector i)) (iota 3000))))
 (begin
   (finalize (list 4 (vector 5)) (lambda (o) (note (car o)) (note (vector-ref (cadr o) 0))))
   (gc)
