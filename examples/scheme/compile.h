@@ -33,7 +33,7 @@ void emit2(compiler *c, enum opcode op, size_t first, size_t second);
 void constant(compiler *c, value v);
 void finish(compiler *c, bool tail);
 size_t jump(compiler *c, enum opcode op); /* to a place that is not known yet */
-void land(compiler *c, size_t jump);      /* it is here */
+void land(compiler *c, size_t at);        /* it is here */
 
 void open_scope(compiler *c, scope *s);
 void add_name(compiler *c, value name);

@@ -14,8 +14,7 @@ void need_pair(thread *t, value v) {
 
 bool same(value a, value b) {
   if (a == b) return true;
-  return has_type(a, T_FLONUM) && has_type(b, T_FLONUM) &&
-         memcmp(&flonum_of(a)->number, &flonum_of(b)->number, sizeof(double)) == 0;
+  return has_type(a, T_FLONUM) && has_type(b, T_FLONUM) && flonum_bits(a) == flonum_bits(b);
 }
 
 /* ---- pairs and lists */

@@ -89,7 +89,7 @@ _Noreturn void fail_top(thread *t); /* the list of irritants and the message are
 _Noreturn void fail_memory(thread *t);
 _Noreturn void fail_with(thread *t, value condition);
 
-void memory_init(size_t heap_limit, unsigned stress);
+void memory_init(size_t heap_limit, unsigned every); /* every: see stress */
 void memory_end(void);
 void memory_stats(FILE *out);
 void return_memory(thread *t);

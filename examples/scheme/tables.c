@@ -14,8 +14,7 @@ static size_t places_of(const object *store) { return (count_of(store) - STORE_S
 static value *place_at(object *store, size_t i) { return store->field + STORE_START + 2 * i; }
 
 static uint64_t hash(value key) {
-  uint64_t h = key;
-  if (has_type(key, T_FLONUM)) memcpy(&h, &flonum_of(key)->number, sizeof h);
+  uint64_t h = has_type(key, T_FLONUM) ? flonum_bits(key) : key;
   return (h ^ h >> 32) * 0x9e3779b97f4a7c15u;
 }
 

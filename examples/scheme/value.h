@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef uintptr_t value;
 
@@ -105,6 +106,11 @@ static inline bool has_type(value v, enum type type) { return is_object(v) && (o
 static inline value *fields_of(value v) { return object_of(v)->field; }
 
 static inline flonum *flonum_of(value v) { return (flonum *)v; }
+static inline uint64_t flonum_bits(value v) {
+  uint64_t bits;
+  memcpy(&bits, &flonum_of(v)->number, sizeof bits);
+  return bits;
+}
 static inline string *string_of(value v) { return (string *)v; }
 static inline symbol *symbol_of(value v) { return (symbol *)v; }
 

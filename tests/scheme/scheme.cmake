@@ -22,11 +22,7 @@ foreach(script lists control data errors weak finalizers threads)
   scheme_script(${script}_stress ${script} --stress=1009)
 endforeach()
 foreach(script errors weak finalizers)
-  set(every 31)
-  if(script STREQUAL "finalizers") # has the most blocks to look at each time
-    set(every 211)
-  endif()
-  scheme_script(${script}_hard_stress ${script} --stress=${every})
+  scheme_script(${script}_hard_stress ${script} --stress=31)
 endforeach()
 scheme_script(memory memory --heap-limit=24M)
 
