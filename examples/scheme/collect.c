@@ -221,12 +221,13 @@ static bool cycle(void) {
   return true;
 }
 
-/* As much as is alive may be allocated before the next cycle, by all threads together. */
-static void pace(void) {
-  size_t threads = 0, bytes = world.live > FIRST_BUDGET ? world.live : FIRST_BUDGET;
-  for (thread *t = world.threads; t != NULL; t = t->next) threads++;
-  world.budget = (int64_t)(bytes / threads);
-  for (thread *t = world.threads; t != NULL; t = t->next) t->mutator->budget = world.budget;
+/* As much as is alive may be allocated before the next cycle, by all threads together. A thread takes a share of it when it comes
+   to its pressure hook, so those that allocate little leave theirs to the others. */
+void pace(void) {
+  int64_t threads = 1;
+  for (thread *t = world.threads; t != NULL; t = t->next, threads++) t->mutator->budget = 0;
+  world.left = world.live > FIRST_BUDGET ? (int64_t)world.live : FIRST_BUDGET;
+  world.share = world.left / (4 * threads);
 }
 
 static void stop_others(thread *t) {

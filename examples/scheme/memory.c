@@ -46,12 +46,23 @@ static void wipe(void *ud, scalloc_rt_span span, const scalloc_rt_span_info *inf
     if (dead[i / 64] >> i % 64 & 1) memset((char *)info->start + i * info->block_size, 0, info->block_size);
 }
 
+/* `bytes` were used of what is left; true, with a new share for the thread, unless that is a reason to collect. */
+static bool take_share(thread *t, size_t bytes) {
+  pthread_mutex_lock(&world.lock);
+  world.left -= (int64_t)bytes;
+  bool enough = world.left > 0;
+  if (enough) t->mutator->budget = world.share;
+  pthread_mutex_unlock(&world.lock);
+  return enough;
+}
+
 /* Called on the slow path of an allocation. That is a safe point: our allocations hold no values in C variables. */
 static bool pressure(void *ud, scalloc_rt_mutator *m, size_t bytes, int why) {
   (void)ud;
   thread *t = m->rt;
   if (bytes > 0) t->tries = 0; /* memory was handed out since the last call: collecting does help */
-  if (why == SCALLOC_RT_BUDGET) return collect(t);
+  bool enough = take_share(t, bytes);
+  if (why == SCALLOC_RT_BUDGET) return enough || collect(t);
   return t->tries++ < 3 && collect(t); /* more than once: other threads may be faster to take what was freed */
 }
 
@@ -71,7 +82,7 @@ void memory_init(size_t heap_limit, unsigned every) {
   if (world.heap == NULL) no_heap("a heap");
   world.heap_limit = heap_limit;
   world.stress = every;
-  world.budget = FIRST_BUDGET;
+  pace();
   for (int kind = 0; kind < KINDS; kind++) {
     if (scalloc_rt_kind_new(world.heap, &kinds[kind]) != kind) no_heap("the kinds of blocks");
     for (size_t i = 1; i <= SMALL; i++) {

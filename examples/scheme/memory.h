@@ -75,8 +75,9 @@ typedef struct {
   bool stopping;
   finalizers waiting, ready;
   unsigned long cycles;
-  size_t live;    /* bytes marked by the last cycle */
-  int64_t budget; /* bytes that each thread may allocate until the next one */
+  size_t live;   /* bytes marked by the last cycle */
+  int64_t left;  /* bytes that all threads together may allocate until the next one */
+  int64_t share; /* of that, what a thread takes at a time */
   double pause_sum, pause_max;
   atomic_ulong released; /* native objects that the disclaim hook saw */
 } world_state;
@@ -98,6 +99,7 @@ void stress(thread *t);
 
 /* collect.c: true if the memory that nobody reaches is free now, though perhaps not yet swept. */
 bool collect(thread *t);
+void pace(void);
 void finalize(thread *t, value what, value action);
 bool finalizers_due(void);
 bool next_finalizer(value *what, value *action);

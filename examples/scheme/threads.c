@@ -62,7 +62,7 @@ static bool attach(thread *t) {
   pthread_mutex_lock(&world.lock);
   t->mutator = scalloc_rt_attach(world.heap, t);
   if (t->mutator != NULL) {
-    t->mutator->budget = world.budget;
+    t->mutator->budget = 0; /* it takes its share when it allocates */
     t->next = world.threads;
     world.threads = t;
   }
