@@ -249,7 +249,8 @@ void scalloc_rt_cycle_abort(scalloc_rt_heap *heap);
 /*
  * Sweeps up to max_spans spans that the last complete cycle left to be swept; how many, 0 = nothing left. Allocation does the
  * same by itself, a span at a time, so calling this is a matter of returning memory early. Any thread, also several, also while
- * mutators run; `mutator` is the caller's, or NULL if it has none. A span without a mark is released in O(1).
+ * mutators run; `mutator` is the caller's, or NULL if it has none. A span without a mark is released in O(1). Spans that mutators
+ * allocate from are theirs to sweep, when their hole is used up or they retire.
  */
 size_t scalloc_rt_sweep(scalloc_rt_heap *heap, scalloc_rt_mutator *mutator, size_t max_spans);
 
