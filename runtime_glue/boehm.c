@@ -176,23 +176,43 @@ static word_t take_all(volatile word_t *count) {
   return n;
 }
 
+static word_t ours(void) {
+  word_t bytes = word_load_relaxed(&held[BOEHM_SCANNED]);
+  return boehm_tokens_made() ? bytes + word_load_relaxed(&held[BOEHM_ATOMIC]) : bytes;
+}
+
 /*
- * libgc collects when what was allocated since the last time is a certain part of its heap; with ours beside it, that part is
- * to be of both. So it is told of our bytes in the ratio of its heap to both. Told all of them it would collect every few MB,
- * and read all scanned blocks each time, however many there are.
+ * libgc collects when what was allocated since the last time is a certain part of its heap. With ours beside it, it is to be that
+ * part of both: so it is told of our bytes when they have come to this. Told of them at once it would collect every few MB, and
+ * read all scanned blocks each time, however many there are. What was freed counts against what was allocated as in libgc, whose
+ * heap does not shrink either at each free: `level` is how large ours is taken to be, and falls by a quarter per collection.
  */
+static bool is_due(void) {
+  static volatile word_t collections, level;
+  word_t in = word_load_relaxed(&taken), out = word_load_relaxed(&given), size = ours(), done = GC_get_gc_no();
+  word_t usual = word_load_relaxed(&level);
+  if (done != word_load_relaxed(&collections)) { /* one has been since */
+    word_store_relaxed(&collections, done);
+    word_store_relaxed(&level, size > usual - usual / 4 ? size : usual - usual / 4);
+    take_all(&taken);
+    take_all(&given);
+    return false;
+  }
+  word_t grown = in > out ? in - out : 0, before = size > grown ? size - grown : 0;
+  if (before < usual) before = usual;
+  if (grown < in / 8) grown = in / 8;
+  return grown >= PRESSURE_STEP && grown >= (GC_get_heap_size() + before) / GC_get_free_space_divisor();
+}
+
 static void *GC_CALLBACK tell_locked(void *unused) {
   (void)unused;
-  double ours = (double)word_load_relaxed(&held[BOEHM_SCANNED]), its = (double)GC_get_heap_size();
-  if (boehm_tokens_made()) ours += (double)word_load_relaxed(&held[BOEHM_ATOMIC]);
-  double part = its / (its + ours + 1);
-  GC_incr_bytes_allocd((size_t)((double)take_all(&taken) * part));
-  GC_incr_bytes_freed((size_t)((double)take_all(&given) * part));
+  GC_incr_bytes_allocd(take_all(&taken));
+  GC_incr_bytes_freed(take_all(&given));
   return NULL;
 }
 
 /* Tells libgc what has come together, and lets it collect if it finds that time has come. */
-static void tell(void) {
+static never_inline void tell(void) {
   GC_call_with_alloc_lock(tell_locked, NULL);
   if (GC_thread_is_registered()) GC_collect_a_little(); /* by another thread libgc would abort */
 }
@@ -203,7 +223,7 @@ static void tell(void) {
 static never_inline bool prepare(boehm_thread *t, size_t slices) {
   if (word_load_relaxed(&orphans) != 0) end_orphans();
   boehm_settle_tokens();
-  if (word_load_relaxed(&taken) >= PRESSURE_STEP) tell();
+  if (word_load_relaxed(&taken) >= PRESSURE_STEP && is_due()) tell();
   if (slices == 0) return true;
   if (!t->registered && !(t->registered = GC_thread_is_registered() != 0)) {
     errno = EPERM;

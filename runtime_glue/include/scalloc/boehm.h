@@ -16,8 +16,8 @@
  *
  * COST. What a collection does about scanned blocks is read them, in its pause: all of them, also in incremental mode, in the
  * last pause, since libgc cannot tell which have changed. Pointer-free blocks cost nothing. About 6 bytes in 1000 beside
- * scanned memory. libgc is told of the memory that heaps take and give back, in proportion to the size of its own heap, and
- * collects when it finds that enough has come together: any allocation here may do so.
+ * scanned memory. libgc is told of the memory that heaps have taken when it is a third of what there was before, or what else
+ * GC_set_free_space_divisor says, and collects if it finds that right: any allocation here may do so.
  *
  * Link: -lscalloc_boehm -lscalloc_runtime -lscalloc -lgc, or pkg-config scalloc-boehm.
  */
