@@ -16,7 +16,8 @@ endfunction()
 
 find_path(MEMCHECK_INCLUDE_DIR valgrind/memcheck.h)
 find_program(VALGRIND valgrind)
-if(MEMCHECK_INCLUDE_DIR AND VALGRIND AND NOT SCALLOC_SANITIZE)
+# Under memcheck a host takes half a minute: in long runs only.
+if(MEMCHECK_INCLUDE_DIR AND VALGRIND AND NOT SCALLOC_SANITIZE AND SCALLOC_TEST_SCALE GREATER 100)
   set(adapters_memcheck TRUE)
   file(GLOB adapters_core CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/scalloc/*.c)
   add_library(adapters_core STATIC ${adapters_core})
