@@ -77,7 +77,7 @@ always_inline unsigned log2_floor(uint64_t x) { return 63u - (unsigned)__builtin
 
 /* Internal invariants, held in debug builds. */
 #if defined(SCALLOC_ASSERTS) && SCALLOC_ASSERTS
-_Noreturn void os_assertion(const char *text, const char *file, int line);
+_Noreturn private_api void os_assertion(const char *text, const char *file, int line); /* the glue asserts, too */
 #define assert_that(x) ((x) ? (void)0 : os_assertion(#x, __FILE__, __LINE__))
 #else
 #define assert_that(x) ((void)sizeof((x) ? 1 : 0))
