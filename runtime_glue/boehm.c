@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <gc/gc.h>
 #include <pthread.h>
+#include <sched.h>
 
 /* Exported by libgc, declared in a private header of its own; both want its lock. */
 extern void GC_CALL GC_incr_bytes_allocd(size_t bytes);
@@ -304,9 +305,28 @@ void scalloc_boehm_free(scalloc_boehm_heap *heap, void *block) {
 
 /* ---- heaps -------------------------------------------------------------------------------------------------------------- */
 
-static void at_fork_prepare(void) { pthread_mutex_lock(&lock); }
+static volatile word_t forking, inside; /* threads that prepare forks; that call the glue under libgc's lock */
 
-static void at_fork_parent(void) { pthread_mutex_unlock(&lock); }
+bool boehm_glue_enter(void) {
+  word_add_full(&inside, 1);
+  if (likely(word_load_relaxed(&forking) == 0)) return true;
+  boehm_glue_leave();
+  return false;
+}
+
+void boehm_glue_leave(void) { word_add_full(&inside, (word_t)-1); }
+
+/* In the usual order libgc's lock is ours by now, and nobody is inside. */
+static void at_fork_prepare(void) {
+  word_add_full(&forking, 1);
+  while (word_load_acquire(&inside) != 0) sched_yield();
+  pthread_mutex_lock(&lock);
+}
+
+static void at_fork_parent(void) {
+  pthread_mutex_unlock(&lock);
+  word_add_full(&forking, (word_t)-1);
+}
 
 static void at_fork_child(void) {
   for (scalloc_boehm_heap *h = heaps; h != NULL; h = h->next)
@@ -314,6 +334,8 @@ static void at_fork_child(void) {
   word_store_relaxed(&orphans, 1);
   boehm_life_after_fork();
   pthread_mutex_unlock(&lock);
+  word_store_relaxed(&inside, 0); /* a thread that is not here any more may have just looked in */
+  word_store_relaxed(&forking, 0);
 }
 
 /* Before libgc is started, so that at a fork its lock is taken before ours. */
@@ -364,9 +386,11 @@ void boehm_heap_unref(scalloc_boehm_heap *h) {
   if (word_add_full(&h->references, (word_t)-1) == 1) scalloc_free(h);
 }
 
-/* Under libgc's lock nobody marks, and no token frees a block. */
+/* Under libgc's lock nobody marks, and no token frees a block. Not NULL: not now. */
 static void *GC_CALLBACK destroy_locked(void *heap) {
+  if (!boehm_glue_enter()) return heap;
   scalloc_rt_heap_destroy(heap);
+  boehm_glue_leave();
   return NULL;
 }
 
@@ -375,6 +399,6 @@ void scalloc_boehm_heap_destroy(scalloc_boehm_heap *heap) {
   if (word_load_relaxed(&orphans) != 0) end_orphans();
   boehm_life_close(heap);
   list_heap(heap, false);
-  GC_call_with_alloc_lock(destroy_locked, heap->rt);
+  while (GC_call_with_alloc_lock(destroy_locked, heap->rt) != NULL) sched_yield();
   boehm_heap_unref(heap);
 }

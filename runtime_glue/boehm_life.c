@@ -6,8 +6,9 @@
  * there may be some, then each word of the block is asked for.
  *
  * TOKENS are objects of a kind with a disclaim procedure: libgc calls it for a dead token while it sweeps, under its lock. It frees
- * the block there and then, but if weak links may be in it, for which libgc would have to be called: such a token stays, in a
- * queue, until somebody comes by without the lock (boehm_settle_tokens). A token is not scanned, and its words are:
+ * the block there and then, but if weak links may be in it, for which libgc would have to be called, or a fork is under way: such
+ * a token stays, in a queue, until somebody comes by without the lock (boehm_settle_tokens). A token is not scanned. Tokens of
+ * heaps are plain objects with a finalizer.
  */
 #include "boehm_parts.h"
 
@@ -101,6 +102,15 @@ void boehm_life_after_fork(void) { word_store_relaxed(&settling, 0); }
 
 bool boehm_tokens_made(void) { return word_load_relaxed(&made) != 0; }
 
+static void enqueue(token *t) {
+  word_t first;
+  word_store_relaxed(&t->queued, 1);
+  do {
+    first = word_load_relaxed(&queue);
+    t->next = (token *)first;
+  } while (!word_cas_full(&queue, first, (word_t)t));
+}
+
 /* In libgc's sweep. Not 0: the token stays for now. */
 static int GC_CALLBACK disclaim(void *object) {
   token *t = object;
@@ -109,16 +119,12 @@ static int GC_CALLBACK disclaim(void *object) {
   scalloc_boehm_heap *h = heap_of(t);
   word_t block = word_load_relaxed(&t->block);
   if (block != 0 && word_load_relaxed(&h->closed) == 0) {
-    if (word_load_relaxed(&h->linked) != 0) {
-      word_store_relaxed(&t->queued, 1);
-      word_t first;
-      do {
-        first = word_load_relaxed(&queue);
-        t->next = (token *)first;
-      } while (!word_cas_full(&queue, first, (word_t)t));
+    if (word_load_relaxed(&h->linked) != 0 || !boehm_glue_enter()) {
+      enqueue(t);
       return 1;
     }
     scalloc_rt_free(NULL, (void *)block);
+    boehm_glue_leave();
   }
   word_store_relaxed(&t->heap, 0);
   boehm_heap_unref(h);
@@ -161,9 +167,13 @@ void *scalloc_boehm_token_new(scalloc_boehm_heap *heap, void *block) {
   return t;
 }
 
+/* libgc's kind 0 is that of pointer-free objects, so no token of a block has it. */
 void scalloc_boehm_token_cancel(void *object) {
   token *t = object;
-  word_store_relaxed(&t->block, 0);
+  if (token_kind != 0 && GC_get_kind_and_size(object, NULL) == (int)token_kind)
+    word_store_relaxed(&t->block, 0);
+  else
+    GC_register_finalizer_no_order(object, NULL, NULL, NULL, NULL);
 }
 
 /* ---- tokens of heaps ---------------------------------------------------------------------------------------------------- */

@@ -25,6 +25,8 @@
 #define boehm_scan_begin scalloc_private_boehm_scan_begin
 #define boehm_scan_end scalloc_private_boehm_scan_end
 #define boehm_heap_unref scalloc_private_boehm_heap_unref
+#define boehm_glue_enter scalloc_private_boehm_glue_enter
+#define boehm_glue_leave scalloc_private_boehm_glue_leave
 #define boehm_allocate scalloc_private_boehm_allocate
 #define boehm_unlink_block scalloc_private_boehm_unlink_block
 #define boehm_life_close scalloc_private_boehm_life_close
@@ -89,6 +91,14 @@ struct scalloc_boehm_heap {
 #define BOEHM_LINKED ((uintptr_t)1)
 
 void boehm_heap_unref(scalloc_boehm_heap *heap);
+
+/*
+ * Around calls of the glue under libgc's lock. False: a fork is being prepared, leave it for later, without the lock. Where the
+ * bridge was loaded after libgc had begun, the fork handlers of the glue run first and hold its callers up; if one of them had
+ * libgc's lock, libgc's handler would wait for it for ever.
+ */
+bool boehm_glue_enter(void);
+void boehm_glue_leave(void);
 void *boehm_allocate(scalloc_boehm_heap *heap, int sort, size_t size);
 
 /* ---- boehm_life.c --------------------------------------------------------------------------------------------------------- */

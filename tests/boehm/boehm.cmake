@@ -41,6 +41,16 @@ boehm_test(heaps 300 boehm_heaps)
 boehm_program(boehm_life ${CMAKE_CURRENT_LIST_DIR}/life.c)
 boehm_test(life 300 boehm_life)
 
+# Loads the shared library itself.
+add_executable(boehm_late ${CMAKE_CURRENT_LIST_DIR}/late.c)
+target_link_libraries(boehm_late PRIVATE scalloc_flags scalloc::scalloc ${BDW_GC_LIBRARIES} Threads::Threads ${CMAKE_DL_LIBS})
+target_include_directories(boehm_late PRIVATE ${PROJECT_SOURCE_DIR}/runtime_glue/include)
+target_include_directories(boehm_late SYSTEM PRIVATE ${BDW_GC_INCLUDE_DIRS})
+set_target_properties(boehm_late PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+add_dependencies(boehm_late scalloc_boehm_shared)
+scaled(rounds 300)
+boehm_test(late 120 boehm_late $<TARGET_FILE:scalloc_boehm_shared> --rounds ${rounds})
+
 if(LUA54_FOUND)
   boehm_program(boehm_lua ${CMAKE_CURRENT_LIST_DIR}/lua.c ${test_lua})
   target_include_directories(boehm_lua SYSTEM PRIVATE ${LUA54_INCLUDE_DIRS})

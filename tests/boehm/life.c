@@ -256,6 +256,33 @@ static void heap_tokens(void) {
 }
 
 /* Tokens outlive the heap of their blocks, harmlessly. */
+static void *collect_thrice(void *unused) {
+  for (int i = 0; i < 3; i++) GC_gcollect(), GC_invoke_finalizers();
+  return unused;
+}
+
+/* The heap outlives a token that was cancelled. Collects before it is destroyed by hand. */
+static void *heap_token_cancelled(void *data) {
+  scalloc_boehm_heap *own = scalloc_boehm_heap_new();
+  *(scalloc_boehm_heap **)data = own;
+  object *volatile *block = scalloc_boehm_malloc(own, 100);
+  uint64_t id = object_new(block, object_ids(1), &died);
+  scalloc_boehm_token_cancel(scalloc_boehm_heap_token(own));
+  elsewhere(collect_thrice, NULL);
+  CHECK(object_is_sound(block[0], id));
+  object_let_go(block[0]);
+  return NULL;
+}
+
+static void heap_token_cancels(void) {
+  scalloc_boehm_heap *own;
+  long expected = died;
+  elsewhere(heap_token_cancelled, &own);
+  CHECK_INT(died, ==, expected);
+  scalloc_boehm_heap_destroy(own);
+  CHECK(collect_until(&died, expected + 1));
+}
+
 static void tokens_of_destroyed_heap(void) {
   scalloc_boehm_heap *outer = heap;
   long expected = died + COUNT;
@@ -297,6 +324,7 @@ int main(int argc, char **argv) {
   token_lives((token_test){.links = true});
   token_of_linked_block();
   heap_tokens();
+  heap_token_cancels();
   tokens_of_destroyed_heap();
   CHECK_INT(objects_wrong, ==, 0);
   scalloc_boehm_heap_destroy(heap);

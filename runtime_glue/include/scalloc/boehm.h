@@ -82,11 +82,12 @@ SCALLOC_API void scalloc_boehm_weak_unlink(void **link);
  */
 SCALLOC_API void *scalloc_boehm_token_new(scalloc_boehm_heap *heap, void *block);
 
-/* The block is freed by hand again. */
-SCALLOC_API void scalloc_boehm_token_cancel(void *token);
-
-/* The same for a whole heap: it is destroyed, by a finalizer of libgc, when the token is unreachable. NULL and ENOMEM. */
+/* The same for a whole heap: it is destroyed, by a finalizer of libgc, when the token is unreachable; not by hand while it has
+   one. NULL and ENOMEM. */
 SCALLOC_API void *scalloc_boehm_heap_token(scalloc_boehm_heap *heap);
+
+/* The block, or the heap, that the token stands for is freed by hand again. */
+SCALLOC_API void scalloc_boehm_token_cancel(void *token);
 
 #ifdef __cplusplus
 }
