@@ -39,9 +39,8 @@ void gcheap_after_fork(void) {
 static bool begin(void) {
   if (!arena_init()) return false;
   if (word_load_acquire(&ready)) return true;
-  arena_state where = lend_register(&view_borrower);
   lock_take(&heaps_lock);
-  if (arena.base == 0) arena = where;
+  if (arena.base == 0) arena = lend_register(&view_borrower);
   lock_give(&heaps_lock);
   if (!bits_init() || !quiet_init()) return false;
   word_store_release(&ready, 1);
