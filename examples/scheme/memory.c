@@ -63,7 +63,9 @@ static bool pressure(void *ud, scalloc_rt_mutator *m, size_t bytes, int why) {
   if (bytes > 0) t->tries = 0; /* memory was handed out since the last call: collecting does help */
   bool enough = take_share(t, bytes);
   if (why == SCALLOC_RT_BUDGET) return enough || collect(t);
-  return t->tries++ < 3 && collect(t); /* more than once: other threads may be faster to take what was freed */
+  if (t->tries++ < 3) return collect(t); /* more than once: other threads may be faster to take what was freed */
+  t->tries = 0;                          /* this allocation fails; the next one is worth a collection again */
+  return false;
 }
 
 /* ---- the heap */

@@ -13,6 +13,10 @@
 (gc)
 (check "all of it is free again" (< (live-bytes) 1000000) #t)
 (check "and can be used" (length (map list (iota 10000))) 10000)
+(check "the handler has memory" (try (grow '()) (lambda (c) (vector-length (make-vector 20 0)))) 20)
+(check "also after a block larger than the heap"
+       (begin (message (lambda () (grow '()))) (message (lambda () (make-vector 100000000))) (string-length (make-string 200000)))
+       200000)
 (check "line of the error" (try (make-vector 100000000) (lambda (c) (and (> (condition-line c) 10) 'known))) 'known)
 (check "in a thread" (try (join (spawn (lambda () (grow '())))) condition-message) "out of memory")
 (check "in several" (map (lambda (t) (try (join t) condition-message)) (map (lambda (i) (spawn (lambda () (grow '())))) (iota 3)))
