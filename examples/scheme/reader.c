@@ -239,6 +239,7 @@ void read_datum(thread *t, source *s) {
   s->incomplete = false;
   s->datum = s->at;
   skip_space(t, s);
+  t->line = s->line; /* for want of memory in the reader itself */
   if (s->at >= s->end)
     push(t, END_OF_FILE);
   else

@@ -111,7 +111,7 @@ static void gather_rest(thread *t, size_t count, size_t parameters) {
 static object *new_frame(thread *t, value outer, size_t count, size_t slots) {
   object *frame = new_object(t, KIND_FIELDS, T_FRAME, 1 + slots, 0);
   frame->field[0] = outer;
-  for (size_t i = 0; i < count; i++) frame->field[1 + i] = t->sp[i - count];
+  memcpy(frame->field + 1, t->sp - count, count * sizeof(value));
   for (size_t i = count; i < slots; i++) frame->field[1 + i] = UNBOUND;
   return frame;
 }
