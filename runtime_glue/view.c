@@ -120,7 +120,7 @@ __attribute__((format(printf, 2, 3))) static void write_text(writer *w, const ch
   va_end(list);
   if (n < 0) return;
   size_t step = (size_t)n < w->left ? (size_t)n : w->left ? w->left - 1 : 0;
-  w->at += step;
+  if (step > 0) w->at += step; /* the buffer may be NULL */
   w->left -= step;
   w->length += (size_t)n;
 }
