@@ -1,11 +1,7 @@
 /*
  * lua_state.c - heaps for Lua states, states on such heaps, and what can be asked of them.
  */
-#include <lauxlib.h>
-#include <lua.h>
-#include <stdio.h>
-#include <string.h>
-
+#include "lua_compat.h"
 #include "lua_heap.h"
 #include "walk.h"
 
@@ -58,6 +54,7 @@ static int panic(lua_State *L) {
   return 0; /* Lua aborts */
 }
 
+#if LUA_VERSION_NUM >= 504
 /* Warnings are off until "@on". A message may come in pieces; the function set last tells what the next piece is. */
 static void warn_off(void *ud, const char *message, int to_be_continued);
 static void warn_on(void *ud, const char *message, int to_be_continued);
@@ -84,10 +81,14 @@ static void warn_on(void *ud, const char *message, int to_be_continued) {
   warn_continued(ud, message, to_be_continued);
 }
 
+#else
+#define lua_setwarnf(L, function, ud) ((void)0)
+#endif
+
 lua_State *scalloc_lua_newstate(const scalloc_lua_config *config) {
   scalloc_lua_heap *lua_heap = scalloc_lua_heap_new(config);
   if (lua_heap == NULL) return NULL;
-  lua_State *L = lua_newstate(scalloc_lua_alloc, lua_heap);
+  lua_State *L = compat_newstate(scalloc_lua_alloc, lua_heap);
   if (L == NULL) {
     scalloc_lua_heap_destroy(lua_heap);
     return NULL;
