@@ -10,8 +10,7 @@ package.path = "bench/?.lua;" .. package.path
 local suite = require "suite"
 local fail, map, words_of = suite.fail, suite.map, suite.words_of
 
-local BIN, MEASURE = "build/bin/", "build/bin/measure"
-local LONGEST_RUN_SECONDS = 600
+local BIN = "build/bin/"
 local MIB = 1024 * 1024
 
 -- What is run: sections of cases, and in each case the same program on some sides
@@ -141,14 +140,8 @@ local function explain(options, run, what)
 end
 
 local function execute(options, run)
-  local command = { "timeout", "--foreground", tostring(LONGEST_RUN_SECONDS), MEASURE, "--json=" .. options.tmp .. "/measure.json",
-    "--", table.unpack(command_of(run)) }
-  local _, how, status = os.execute(("%s </dev/null >%s 2>%s"):format(suite.shell(command),
-    suite.shell { options.tmp .. "/stdout" }, suite.shell { options.tmp .. "/stderr" }))
-  if how == "signal" or status == 128 + 2 then os.exit(128 + 2) end -- interrupted
-  if status == 124 then explain(options, run, ("still running after %d seconds"):format(LONGEST_RUN_SECONDS)) end
-  if status ~= 0 then explain(options, run, "exit status " .. status) end
-  if suite.read(options.tmp .. "/stderr") ~= "" then explain(options, run, "wrote to stderr") end
+  local wrong = suite.run_measured(options, command_of(run))
+  if wrong then explain(options, run, wrong) end
   local report = suite.numbers_of(suite.read(options.tmp .. "/stdout"))
   if next(report) == nil then explain(options, run, "wrote no report") end
   local process = suite.numbers_of(suite.read(options.tmp .. "/measure.json"))
@@ -174,11 +167,9 @@ local function schedule(options)
   return runs
 end
 
--- On a terminal one line that changes, elsewhere a line for each run.
 local function progress(options, run, done, total, began)
-  local left = done > 0 and (" about %d s left"):format((os.time() - began) * (total - done) // done) or ""
-  io.stderr:write(options.terminal and "\r\27[K" or "", ("%s: %s, repetition %d/%d, %s (%d of %d runs)%s"):format(run.section.name,
-    run.case.label, run.repetition, options.runs, run.side.name, done + 1, total, left), options.terminal and "" or "\n")
+  suite.progress(options, ("%s: %s, repetition %d/%d, %s"):format(run.section.name, run.case.label, run.repetition, options.runs,
+    run.side.name), done, total, began)
 end
 
 -- samples, and values[section][case][side][metric key] = list of numbers
@@ -201,7 +192,7 @@ local function measure_all(options)
       list[#list + 1] = value
     end
   end
-  if options.terminal then io.stderr:write("\r\27[K") end
+  suite.progress_ends(options)
   return samples, values
 end
 
@@ -304,8 +295,7 @@ end
 
 local function facts_text(options, known)
   return table.concat({
-    ("%s, %d cores, %d MiB, %s, transparent huge pages: %s."):format(known.processor, known.cores, known.memory_mib, known.kernel,
-      known.huge_pages),
+    suite.machine_text(known),
     ("libgc: %s. scalloc: %s. Compiler: %s, Release. %s."):format(known.libgc, known.scalloc, known.compiler, known.date),
     ("%d runs of each case on each side%s; medians, in parentheses least and most."):format(options.runs,
       options.quick == 1 and " (quick: too little to judge by)" or ""),

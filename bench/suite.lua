@@ -1,7 +1,7 @@
 -- What the benchmark suites share: files and commands, JSON, statistics, tables, facts about machine and versions. Used from the
 -- repository's root.
 
-local suite = {}
+local suite = { LONGEST_RUN_SECONDS = 600 }
 
 function suite.fail(message, ...)
   io.stderr:write("\nbench/run: ", message:format(...), "\n")
@@ -125,6 +125,31 @@ function suite.render(rows, markdown)
   return table.concat(lines, "\n") .. "\n"
 end
 
+-- Runs a command under build/bin/measure, its output to options.tmp; returns what is wrong with the run, or nil.
+function suite.run_measured(options, command)
+  local words = { "timeout", "--foreground", tostring(suite.LONGEST_RUN_SECONDS), "build/bin/measure",
+    "--json=" .. options.tmp .. "/measure.json", "--" }
+  table.move(command, 1, #command, #words + 1, words)
+  local _, how, status = os.execute(("%s </dev/null >%s 2>%s"):format(suite.shell(words), suite.shell { options.tmp .. "/stdout" },
+    suite.shell { options.tmp .. "/stderr" }))
+  if how == "signal" or status == 128 + 2 then os.exit(128 + 2) end -- interrupted
+  if status == 124 then return ("still running after %d seconds"):format(suite.LONGEST_RUN_SECONDS) end
+  if status > 128 then return "ended by signal " .. status - 128 end
+  if status ~= 0 then return "exit status " .. status end
+  if suite.read(options.tmp .. "/stderr") ~= "" then return "wrote to stderr" end
+end
+
+-- On a terminal one line that changes, elsewhere a line for each run.
+function suite.progress(options, what, done, total, began)
+  local left = done > 0 and (" about %d s left"):format((os.time() - began) * (total - done) // done) or ""
+  io.stderr:write(options.terminal and "\r\27[K" or "", ("%s (%d of %d runs)%s"):format(what, done + 1, total, left),
+    options.terminal and "" or "\n")
+end
+
+function suite.progress_ends(options)
+  if options.terminal then io.stderr:write("\r\27[K") end
+end
+
 -- Facts about the machine and the versions; nothing that names the machine or a path on it
 
 function suite.package_version(package)
@@ -154,6 +179,11 @@ function suite.machine()
     huge_pages = huge and huge:read("a"):match("%[(%w+)%]") or "unknown" }
   if huge then huge:close() end
   return result
+end
+
+function suite.machine_text(known)
+  return ("%s, %d cores, %d MiB, %s, transparent huge pages: %s."):format(known.processor, known.cores, known.memory_mib,
+    known.kernel, known.huge_pages)
 end
 
 -- A measurement is worth nothing on a build with assertions or sanitizers, which build/ may have been left with.

@@ -1,6 +1,6 @@
 /* The tracer: precise, with prefetching, on one or more threads. Roots and cycles: collect.c. */
 #include "mark.h"
-#include "program.h"
+#include "../program.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -6,7 +6,7 @@
  */
 #include "gc_port.h"
 #include "mark.h"
-#include "program.h"
+#include "../program.h"
 
 #include <errno.h>
 #include <pthread.h>

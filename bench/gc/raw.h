@@ -2,7 +2,7 @@
 #ifndef RAW_H
 #define RAW_H
 
-#include "program.h"
+#include "../program.h"
 
 #include <scalloc/runtime_glue.h>
 

@@ -3,7 +3,7 @@
 #define SETUP_H
 
 #include "gc_port.h"
-#include "program.h"
+#include "../program.h"
 
 /* Reads the program's `own` options and the collector's, and starts the collector. *mutators is what --mutators says. */
 gc_thread *setup(int argc, char **argv, const char *what, const program_option *own, unsigned *mutators);
