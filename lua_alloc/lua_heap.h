@@ -1,5 +1,12 @@
 /*
- * lua_heap.h - what a heap for Lua states keeps beside its spans: one word that is limit and use at once.
+ * lua_heap.h - what a heap for Lua states keeps beside its spans, and what the files of the packaging share.
+ *
+ *   lua_alloc.c   the lua_Alloc function and its two fast paths      lua_stats.c   figures, JSON, walk, leaks
+ *   lua_limit.c   limits, pressure, budgets, refusals                lua_state.c   heaps and states: made, called, closed
+ *
+ * One word decides whether a growth may be fast: `left`, the distance from the bytes in use to the nearest event. An event is
+ * whatever has to be looked at: a limit, the soft limit, the end of a budget, or (at 0) something that concerns every growth.
+ * Beyond it lua_limit.c sorts out which it is. `used` is always `mark - left`, exact.
  */
 #ifndef SCALLOC_LUA_HEAP_H
 #define SCALLOC_LUA_HEAP_H
@@ -7,15 +14,84 @@
 #include "fast.h"
 #include "scalloc/lua_alloc.h"
 
+/* What these files share gets names of its own in the object code, as in names.h. */
+#define lua_limit_admit scalloc_private_lua_limit_admit
+#define lua_limit_admitted scalloc_private_lua_limit_admitted
+#define lua_limit_ceiling scalloc_private_lua_limit_ceiling
+#define lua_limit_init scalloc_private_lua_limit_init
+#define lua_limit_refuse scalloc_private_lua_limit_refuse
+#define lua_limit_set scalloc_private_lua_limit_set
+
+/* The arguments of a call. */
 typedef struct {
-  ptrdiff_t left;  /* limit - used: a growth subtracts and compares, nothing else */
+  void *block;
+  size_t osize, nsize;
+} lua_request;
+
+/* All of it belongs to the heap's user. */
+typedef struct {
+  /* ---- the fast paths ---- */
+  ptrdiff_t left;  /* mark - used: a growth subtracts and compares, nothing else */
   ptrdiff_t least; /* the smallest `left` has been, brought up to date before it rises */
-  ptrdiff_t limit;
+  ptrdiff_t mark;  /* where the nearest event lies */
+  size_t most;     /* the largest block that may be had now */
+  /* ---- limits: bytes, SIZE_MAX = none ---- */
+  size_t soft, hard, max_block;
+  size_t ceiling; /* of the innermost budget */
+  long growths;   /* that still succeed; < 0 = all */
+  unsigned armed; /* arms less disarms */
+  bool above;     /* use was above the soft limit after the last growth that was looked at */
+  bool calling;   /* on_pressure runs */
+  bool refused;   /* `request` was refused, and no growth came since */
+  lua_request request;
+  uint64_t refusals, emergencies, failures, pressures;
+  void (*on_pressure)(void *userdata, scalloc_lua_heap *heap, size_t used, size_t limit);
+  void *userdata;
+  const char *name;
 } lua_account;
 
 _Static_assert(sizeof(lua_account) <= HEAP_CLIENT_BYTES, "the account lies inside the heap structure");
 
 always_inline heap *lua_heap_core(const scalloc_lua_heap *h) { return (heap *)h; }
+always_inline scalloc_lua_heap *lua_heap_handle(heap *h) { return (scalloc_lua_heap *)h; }
 always_inline lua_account *lua_heap_account(heap *h) { return (lua_account *)(void *)h->client; }
+
+always_inline size_t lua_account_used(const lua_account *account) { return (size_t)(account->mark - account->left); }
+
+/* More memory of the account is about to be given back: remember how much was in use. */
+always_inline void lua_account_peak(lua_account *account) {
+  if (account->left < account->least) account->least = account->left;
+}
+
+/* By how much a request grows what is in use; SIZE_MAX and near it for what cannot be met. No growth: 0. */
+always_inline size_t lua_request_growth(lua_request r) {
+  size_t osize = r.block ? r.osize : 0; /* else it is a type tag */
+  return r.nsize > osize ? r.nsize - osize : 0;
+}
+
+/* No event lies between the bytes in use and those after the growth. */
+always_inline bool lua_account_is_far(const lua_account *account, lua_request r, size_t growth) {
+  return r.nsize <= account->most && growth <= PTRDIFF_MAX && (ptrdiff_t)growth <= account->left;
+}
+
+/* ---- lua_limit.c: growths that an event concerns, and shrinks none ---- */
+
+/* May the growth be tried? False: refused, counted, errno is ENOMEM. */
+bool lua_limit_admit(heap *h, lua_request r);
+
+/* A growth that was admitted has been met, and charged. May call on_pressure. */
+void lua_limit_admitted(heap *h, lua_request r, size_t growth);
+
+/* A growth that was not met, for whatever reason. */
+void lua_limit_refuse(heap *h, lua_request r);
+
+/* Begins with nothing in use. */
+void lua_limit_init(heap *h, const scalloc_lua_config *config);
+
+/* Soft and hard limit: bytes, 0 = none. */
+void lua_limit_set(heap *h, size_t soft, size_t hard);
+
+/* Sets the ceiling of the innermost budget, in bytes of use; SIZE_MAX = none. */
+void lua_limit_ceiling(heap *h, size_t ceiling);
 
 #endif

@@ -1,48 +1,35 @@
 /*
- * lua_state.c - heaps for Lua states, states on such heaps, and what can be asked of them.
+ * lua_state.c - heaps for Lua states, and states on such heaps: made, called, closed.
  */
 #include "lua_compat.h"
+
+#include <errno.h>
+
 #include "lua_heap.h"
-#include "walk.h"
 
 /* ---- heaps ------------------------------------------------------------------------------------------------------------ */
 
-scalloc_lua_heap *scalloc_lua_heap_new(const scalloc_lua_config *config) {
-  (void)config;
+/* The members that the caller's version of the structure has, the others as 0. */
+static scalloc_lua_config complete(const scalloc_lua_config *config) {
+  scalloc_lua_config all = {.size = sizeof all};
+  if (config) memcpy(&all, config, config->size < sizeof all ? config->size : sizeof all);
+  return all;
+}
+
+scalloc_lua_heap *scalloc_lua_heap_new(const scalloc_lua_config *given) {
+  scalloc_lua_config config = complete(given);
+  if (config.flags != 0 || config.group != NULL) {
+    errno = EINVAL;
+    return NULL;
+  }
   heap *h = heap_create(HEAP_EXCLUSIVE);
   if (h == NULL) return NULL;
-  *lua_heap_account(h) = (lua_account){.left = PTRDIFF_MAX, .least = PTRDIFF_MAX, .limit = PTRDIFF_MAX};
-  return (scalloc_lua_heap *)h;
+  lua_limit_init(h, &config);
+  return lua_heap_handle(h);
 }
 
 void scalloc_lua_heap_destroy(scalloc_lua_heap *lua_heap) {
   if (lua_heap) heap_end(lua_heap_core(lua_heap));
-}
-
-size_t scalloc_lua_used(const scalloc_lua_heap *lua_heap) {
-  const lua_account *account = lua_heap_account(lua_heap_core(lua_heap));
-  return (size_t)(account->limit - account->left);
-}
-
-size_t scalloc_lua_peak(scalloc_lua_heap *lua_heap, bool reset) {
-  lua_account *account = lua_heap_account(lua_heap_core(lua_heap));
-  if (account->left < account->least) account->least = account->left;
-  size_t peak = (size_t)(account->limit - account->least);
-  if (reset) account->least = account->left;
-  return peak;
-}
-
-static void add_span(span *s, void *totals) { walk_add(s, totals); }
-
-size_t scalloc_lua_stats_json(scalloc_lua_heap *lua_heap, char *buffer, size_t size) {
-  walk_totals t = {0};
-  heap_each_span(lua_heap_core(lua_heap), add_span, &t);
-  int n = snprintf(buffer, size,
-                   "{\"bytes\":{\"used\":%zu,\"peak\":%zu,\"committed\":%zu},"
-                   "\"spans\":{\"hot\":%zu,\"floating\":%zu,\"reusable\":%zu,\"large\":%zu}}",
-                   scalloc_lua_used(lua_heap), scalloc_lua_peak(lua_heap, false), t.committed, t.hot, t.floating, t.reusable,
-                   t.large);
-  return n < 0 ? 0 : (size_t)n;
 }
 
 /* ---- states ----------------------------------------------------------------------------------------------------------- */
@@ -98,6 +85,15 @@ lua_State *scalloc_lua_newstate(const scalloc_lua_config *config) {
   return L;
 }
 
+static int open_libraries(lua_State *L) {
+  luaL_openlibs(L);
+  return 0;
+}
+
+int scalloc_lua_openlibs(lua_State *L) {
+  return compat_cpcall(L, open_libraries, NULL);
+}
+
 scalloc_lua_heap *scalloc_lua_heap_of(lua_State *L) {
   void *ud;
   return lua_getallocf(L, &ud) == scalloc_lua_alloc ? ud : NULL;
@@ -107,4 +103,18 @@ void scalloc_lua_close(lua_State *L, scalloc_lua_close_mode mode) {
   scalloc_lua_heap *lua_heap = scalloc_lua_heap_of(L); /* before the state is gone */
   if (mode != SCALLOC_LUA_CLOSE_DISCARD || lua_heap == NULL) lua_close(L);
   scalloc_lua_heap_destroy(lua_heap);
+}
+
+/* ---- calls ------------------------------------------------------------------------------------------------------------ */
+
+int scalloc_lua_pcall(lua_State *L, int nargs, int nresults, int msgh, size_t budget) {
+  scalloc_lua_heap *lua_heap = scalloc_lua_heap_of(L);
+  if (lua_heap == NULL) return lua_pcall(L, nargs, nresults, msgh);
+  heap *h = lua_heap_core(lua_heap);
+  size_t used = lua_account_used(lua_heap_account(h));
+  size_t ceiling = budget < SIZE_MAX - used ? used + budget : SIZE_MAX, outer = lua_heap_account(h)->ceiling;
+  lua_limit_ceiling(h, ceiling < outer ? ceiling : outer);
+  int status = lua_pcall(L, nargs, nresults, msgh);
+  lua_limit_ceiling(h, outer);
+  return status;
 }

@@ -14,6 +14,7 @@
 #define arena_metadata scalloc_private_arena_metadata
 #define arena_recharge scalloc_private_arena_recharge
 #define arena_take scalloc_private_arena_take
+#define blocks_each scalloc_private_blocks_each
 #define canary_damage scalloc_private_canary_damage
 #define canary_not_zero scalloc_private_canary_not_zero
 #define canary_write scalloc_private_canary_write

@@ -203,7 +203,7 @@ static void its_statistics_agree(scalloc_lua_heap *heap) {
 static void a_heap_dies_with_its_blocks(void) {
   stats before = stats_now();
   for (int round = 0; round < 50; round++) {
-    scalloc_lua_config config = {sizeof config};
+    scalloc_lua_config config = {.size = sizeof config};
     scalloc_lua_heap *heap = scalloc_lua_heap_new(round % 2 ? &config : NULL);
     CHECK(heap != NULL);
     rng random = {(uint64_t)round};

@@ -21,16 +21,50 @@ typedef struct lua_State lua_State;
 
 /*
  * A heap for one Lua state. Exclusive: one thread at a time uses it and frees its blocks; it may be handed from thread to
- * thread with the state. It pays no thread-local access and no atomic operation.
+ * thread with the state. It pays no thread-local access and no atomic operation. Unless a function says otherwise, only the
+ * thread that has the heap may call it.
  */
 typedef struct scalloc_lua_heap scalloc_lua_heap;
 
 /*
  * The lua_Alloc function. ud NULL: the calling thread's heap, blocks may be freed from any thread. ud = a scalloc_lua_heap:
  * that heap. Meets the whole contract of Lua 5.1 to 5.5: f(ud, NULL, tag, 0) is a no-op, osize is a type tag when ptr is
- * NULL, a shrink never fails, NULL leaves the old block as it was.
+ * NULL, a shrink never fails, NULL leaves the old block as it was. A growth that cannot be met gives NULL and ENOMEM, and
+ * counts for nothing in `used`.
  */
 SCALLOC_API void *scalloc_lua_alloc(void *ud, void *ptr, size_t osize, size_t nsize);
+
+/* ---- heaps ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct scalloc_lua_group scalloc_lua_group;
+
+typedef struct scalloc_lua_config {
+  size_t size; /* sizeof (scalloc_lua_config); members may be added at the end */
+  /*
+   * Bytes, 0 = none. They act while the heap is armed (scalloc_lua_arm), on growth alone: frees and shrinks never fail.
+   * A heap above its soft limit allocates about ten instructions slower.
+   */
+  size_t soft_limit, hard_limit; /* of the bytes in use */
+  size_t max_block;              /* of one block */
+  unsigned flags;                /* 0; others are refused with EINVAL */
+  scalloc_lua_group *group;      /* NULL; others are refused with EINVAL */
+  const char *name;              /* for messages, not copied; may be NULL */
+  /*
+   * A growth has taken use above the soft limit: `used` bytes are in use, `limit` is the soft limit. Called once, and again
+   * only after use was at or below it in between, or the limit was set or armed anew. It runs inside lua_Alloc: it may set
+   * flags and nothing else; no Lua API, no allocation from this heap, no jump.
+   */
+  void (*on_pressure)(void *userdata, scalloc_lua_heap *heap, size_t used, size_t limit);
+  void *userdata;
+} scalloc_lua_config;
+
+/* A new heap; config NULL = defaults. NULL and ENOMEM if there is no memory, EINVAL for a member that this version has not. */
+SCALLOC_API scalloc_lua_heap *scalloc_lua_heap_new(const scalloc_lua_config *config);
+
+/* Ends the heap with all its blocks, O(spans). No state may live in it any more. NULL is ignored. */
+SCALLOC_API void scalloc_lua_heap_destroy(scalloc_lua_heap *heap);
+
+/* ---- states ------------------------------------------------------------------------------------------------------------ */
 
 typedef enum {
   SCALLOC_LUA_CLOSE_FULL,   /* lua_close, then the heap */
@@ -38,18 +72,12 @@ typedef enum {
   SCALLOC_LUA_CLOSE_DISCARD /* runs nothing: no finalizer, no flush; for crash paths and fork children */
 } scalloc_lua_close_mode;
 
-typedef struct scalloc_lua_config {
-  size_t size; /* sizeof (scalloc_lua_config); members may be added at the end */
-} scalloc_lua_config;
-
-/* A new heap; config NULL = defaults. NULL and ENOMEM if there is no memory. */
-SCALLOC_API scalloc_lua_heap *scalloc_lua_heap_new(const scalloc_lua_config *config);
-
-/* Ends the heap with all its blocks, O(spans). No state may live in it any more. */
-SCALLOC_API void scalloc_lua_heap_destroy(scalloc_lua_heap *heap);
-
-/* As luaL_newstate (panic function, warnings off), on a heap of its own. NULL: no memory. Close with scalloc_lua_close. */
+/* As luaL_newstate (panic function, warnings off), on a heap of its own, not armed. NULL: no memory, and nothing is left
+   behind. Close with scalloc_lua_close. */
 SCALLOC_API lua_State *scalloc_lua_newstate(const scalloc_lua_config *config);
+
+/* luaL_openlibs in protected mode: LUA_OK, or the status of lua_pcall with the message on the stack. */
+SCALLOC_API int scalloc_lua_openlibs(lua_State *L);
 
 /* Closes a state made by scalloc_lua_newstate and destroys its heap. */
 SCALLOC_API void scalloc_lua_close(lua_State *L, scalloc_lua_close_mode mode);
@@ -57,14 +85,86 @@ SCALLOC_API void scalloc_lua_close(lua_State *L, scalloc_lua_close_mode mode);
 /* The heap a state runs on; NULL: not on a scalloc heap. O(1). */
 SCALLOC_API scalloc_lua_heap *scalloc_lua_heap_of(lua_State *L);
 
+/* ---- limits ------------------------------------------------------------------------------------------------------------ */
+
+/* Limits act while arms outnumber disarms; a heap starts disarmed. One disarm too many is ignored. O(1). */
+SCALLOC_API void scalloc_lua_arm(scalloc_lua_heap *heap);
+SCALLOC_API void scalloc_lua_disarm(scalloc_lua_heap *heap);
+
+/*
+ * Sets soft and hard limit, 0 = none. A hard limit below the bytes in use is allowed: nothing is freed, growth is refused
+ * until use has fallen. A refused growth makes Lua collect garbage and ask once more; refused again, it becomes LUA_ERRMEM.
+ */
+SCALLOC_API void scalloc_lua_limit(scalloc_lua_heap *heap, size_t soft, size_t hard);
+
+/*
+ * lua_pcall in which the state may use at most `budget` bytes more than now, armed or not; beyond it growth is refused as at a
+ * hard limit. Budgets nest: the narrowest holds. A state that is not on a scalloc heap is called without one.
+ */
+SCALLOC_API int scalloc_lua_pcall(lua_State *L, int nargs, int nresults, int msgh, size_t budget);
+
+/* Fault injection, armed or not: `growths` growths succeed, then every one is refused until it is switched off; < 0 = off. */
+SCALLOC_API void scalloc_lua_fail_after(scalloc_lua_heap *heap, long growths);
+
+/* ---- figures ----------------------------------------------------------------------------------------------------------- */
+
 /* Bytes Lua asked for that are live: what collectgarbage("count") counts, plus what bypasses it. 0 after a full close. */
 SCALLOC_API size_t scalloc_lua_used(const scalloc_lua_heap *heap);
 
 /* The largest value `used` has had; reset starts anew from the present value. */
 SCALLOC_API size_t scalloc_lua_peak(scalloc_lua_heap *heap, bool reset);
 
-/* Like scalloc_stats_json, for one heap: bytes.{used,peak,committed}, spans.{hot,floating,reusable,large}. */
+enum {
+  SCALLOC_LUA_CLASSES = 69 /* size classes of blocks, and one for all that are larger */
+};
+
+typedef struct scalloc_lua_class {
+  size_t size;  /* bytes of a block; of the last class: the largest block that is none of it */
+  size_t live;  /* blocks handed out */
+  size_t spans; /* that hold them */
+} scalloc_lua_class;
+
+typedef struct scalloc_lua_stats {
+  size_t size; /* sizeof (scalloc_lua_stats); members may be added at the end */
+  size_t used, peak, committed;                /* bytes; committed: of all pages that may be backed */
+  size_t soft_limit, hard_limit, max_block;    /* bytes, 0 = none */
+  unsigned armed;                              /* arms less disarms */
+  size_t blocks;                               /* live ones */
+  size_t hot, floating, reusable, large;       /* spans */
+  unsigned long long refusals;                 /* growths that got NULL, for whatever reason */
+  unsigned long long emergencies;              /* emergency collections: a refused growth was asked for again */
+  unsigned long long failures;                 /* growths refused for good, each an error that no script can forge */
+  unsigned long long pressures;                /* calls of on_pressure, or that there would have been */
+  scalloc_lua_class classes[SCALLOC_LUA_CLASSES];
+} scalloc_lua_stats;
+
+/* Fills *out, of which the caller has set `size`. False: `size` is too small for any version. O(spans). */
+SCALLOC_API bool scalloc_lua_stats_read(const scalloc_lua_heap *heap, scalloc_lua_stats *out);
+
+/*
+ * The same as one JSON object, like snprintf: bytes.{used,peak,committed}, spans.{hot,floating,reusable,large},
+ * limits.{soft,hard,max_block,armed}, counts.{blocks,refusals,emergencies,failures,pressures}.
+ */
 SCALLOC_API size_t scalloc_lua_stats_json(scalloc_lua_heap *heap, char *buffer, size_t size);
+
+typedef struct scalloc_lua_block {
+  void *start;
+  size_t size; /* bytes asked for, where that is known, else as room */
+  size_t room; /* bytes the block has */
+  int tag;     /* type it was made with: 0, 4 .. 10; -1: not known */
+  unsigned long long serial; /* bytes the heap had handed out before it; 0: not known */
+} scalloc_lua_block;
+
+typedef void scalloc_lua_visit(void *userdata, const scalloc_lua_block *block);
+
+/*
+ * Visits every live block, in no order, and returns how many there are. `visit` must not use this heap; NULL only counts. Needs
+ * 40 KB of stack. O(blocks).
+ */
+SCALLOC_API size_t scalloc_lua_walk(scalloc_lua_heap *heap, scalloc_lua_visit *visit, void *userdata);
+
+/* Blocks that are live; when the state has been closed by lua_close, those that were leaked. O(spans). */
+SCALLOC_API size_t scalloc_lua_leaks(const scalloc_lua_heap *heap);
 
 #ifdef __cplusplus
 }
