@@ -90,9 +90,7 @@ static int open_libraries(lua_State *L) {
   return 0;
 }
 
-int scalloc_lua_openlibs(lua_State *L) {
-  return compat_cpcall(L, open_libraries, NULL);
-}
+int scalloc_lua_openlibs(lua_State *L) { return compat_cpcall(L, open_libraries, NULL); }
 
 scalloc_lua_heap *scalloc_lua_heap_of(lua_State *L) {
   void *ud;

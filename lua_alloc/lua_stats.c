@@ -81,8 +81,8 @@ size_t scalloc_lua_stats_json(scalloc_lua_heap *lua_heap, char *buffer, size_t s
                    "\"spans\":{\"hot\":%zu,\"floating\":%zu,\"reusable\":%zu,\"large\":%zu},"
                    "\"limits\":{\"soft\":%zu,\"hard\":%zu,\"max_block\":%zu,\"armed\":%u},"
                    "\"counts\":{\"blocks\":%zu,\"refusals\":%llu,\"emergencies\":%llu,\"failures\":%llu,\"pressures\":%llu}}",
-                   s.used, s.peak, s.committed, s.hot, s.floating, s.reusable, s.large, s.soft_limit, s.hard_limit,
-                   s.max_block, s.armed, s.blocks, s.refusals, s.emergencies, s.failures, s.pressures);
+                   s.used, s.peak, s.committed, s.hot, s.floating, s.reusable, s.large, s.soft_limit, s.hard_limit, s.max_block,
+                   s.armed, s.blocks, s.refusals, s.emergencies, s.failures, s.pressures);
   return n < 0 ? 0 : (size_t)n;
 }
 

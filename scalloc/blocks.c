@@ -37,8 +37,7 @@ static void visit_tracked(const span *s, visitor v) {
   bool large = span_state_now(s) == SPAN_LARGE;
   char *at = span_start(s) + s->first, *end = large ? at + 1 : span_start(s) + s->bump;
   size_t room = large ? s->large_bytes - s->first : s->block;
-  for (; (at = live_next(at, end)) != NULL; at += GRANULE)
-    v.visit(v.context, at, room - half_load_relaxed(note_of(at)), room);
+  for (; (at = live_next(at, end)) != NULL; at += GRANULE) v.visit(v.context, at, room - half_load_relaxed(note_of(at)), room);
 }
 
 static void visit_span(span *s, void *context) {

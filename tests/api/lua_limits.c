@@ -105,9 +105,9 @@ static void moving_limits_loses_no_byte(void) {
     size_t i = rng_below(&random, SLOTS), size = rng_log(&random, rng_percent(&random, 98) ? 11 : 21);
     if (rng_percent(&random, 3)) {
       size_t soft = rng_percent(&random, 30) ? rng_below(&random, 2 * used + 1) : 0;
-      hard = rng_percent(&random, 20) ? SIZE_MAX : used / 2 + rng_below(&random, used + 1000);
-      scalloc_lua_limit(heap, soft, hard == SIZE_MAX ? 0 : hard + !hard), hard += !hard;
-      if (rng_percent(&random, 50)) armed = !armed, (armed ? scalloc_lua_arm : scalloc_lua_disarm)(heap);
+      hard = rng_percent(&random, 20) ? SIZE_MAX : 1 + used / 2 + rng_below(&random, used + 1000);
+      scalloc_lua_limit(heap, soft, hard == SIZE_MAX ? 0 : hard);
+      if (rng_percent(&random, 50)) (armed ? scalloc_lua_disarm : scalloc_lua_arm)(heap), armed = !armed;
     }
     if (blocks[i] && rng_percent(&random, 40)) {
       release(heap, blocks[i], sizes[i]), blocks[i] = NULL;
@@ -123,7 +123,10 @@ static void moving_limits_loses_no_byte(void) {
     }
     CHECK_INT(scalloc_lua_used(heap), ==, used);
     if (op % 64 == 0) CHECK_INT(scalloc_lua_peak(heap, false), ==, peak);
-    if (op % 10000 == 0) CHECK_INT(scalloc_lua_peak(heap, true), ==, peak), peak = used;
+    if (op % 10000 == 0) {
+      CHECK_INT(scalloc_lua_peak(heap, true), ==, peak);
+      peak = used;
+    }
   }
   CHECK_INT(refused, >, OPS / 100);
   CHECK_INT(stats_of(heap).refusals, ==, refused);

@@ -38,6 +38,7 @@ endif()
 # ---- the sources and the libraries as such
 add_test(NAME unit.names COMMAND sh ${unit_dir}/names.sh ${CMAKE_NM} $<TARGET_FILE:scalloc> $<TARGET_FILE:scalloc_shared>
   $<TARGET_FILE:scalloc_runtime> $<TARGET_FILE:scalloc_runtime_shared>
+  $<$<TARGET_EXISTS:scalloc_lua>:$<TARGET_FILE:scalloc_lua>> $<$<TARGET_EXISTS:scalloc_lua>:$<TARGET_FILE:scalloc_lua_shared>>
   $<$<TARGET_EXISTS:scalloc_boehm>:$<TARGET_FILE:scalloc_boehm>> $<$<TARGET_EXISTS:scalloc_boehm>:$<TARGET_FILE:scalloc_boehm_shared>>)
 add_test(NAME unit.includes COMMAND sh ${unit_dir}/includes.sh ${PROJECT_SOURCE_DIR})
 set_tests_properties(unit.names unit.includes PROPERTIES LABELS unit TIMEOUT 120)

@@ -125,16 +125,16 @@ typedef struct scalloc_lua_class {
 } scalloc_lua_class;
 
 typedef struct scalloc_lua_stats {
-  size_t size; /* sizeof (scalloc_lua_stats); members may be added at the end */
-  size_t used, peak, committed;                /* bytes; committed: of all pages that may be backed */
-  size_t soft_limit, hard_limit, max_block;    /* bytes, 0 = none */
-  unsigned armed;                              /* arms less disarms */
-  size_t blocks;                               /* live ones */
-  size_t hot, floating, reusable, large;       /* spans */
-  unsigned long long refusals;                 /* growths that got NULL, for whatever reason */
-  unsigned long long emergencies;              /* emergency collections: a refused growth was asked for again */
-  unsigned long long failures;                 /* growths refused for good, each an error that no script can forge */
-  unsigned long long pressures;                /* calls of on_pressure, or that there would have been */
+  size_t size;                              /* sizeof (scalloc_lua_stats); members may be added at the end */
+  size_t used, peak, committed;             /* bytes; committed: of all pages that may be backed */
+  size_t soft_limit, hard_limit, max_block; /* bytes, 0 = none */
+  unsigned armed;                           /* arms less disarms */
+  size_t blocks;                            /* live ones */
+  size_t hot, floating, reusable, large;    /* spans */
+  unsigned long long refusals;              /* growths that got NULL, for whatever reason */
+  unsigned long long emergencies;           /* emergency collections: a refused growth was asked for again */
+  unsigned long long failures;              /* growths refused for good, each an error that no script can forge */
+  unsigned long long pressures;             /* calls of on_pressure, or that there would have been */
   scalloc_lua_class classes[SCALLOC_LUA_CLASSES];
 } scalloc_lua_stats;
 
@@ -149,9 +149,9 @@ SCALLOC_API size_t scalloc_lua_stats_json(scalloc_lua_heap *heap, char *buffer, 
 
 typedef struct scalloc_lua_block {
   void *start;
-  size_t size; /* bytes asked for, where that is known, else as room */
-  size_t room; /* bytes the block has */
-  int tag;     /* type it was made with: 0, 4 .. 10; -1: not known */
+  size_t size;               /* bytes asked for, where that is known, else as room */
+  size_t room;               /* bytes the block has */
+  int tag;                   /* type it was made with: 0, 4 .. 10; -1: not known */
   unsigned long long serial; /* bytes the heap had handed out before it; 0: not known */
 } scalloc_lua_block;
 
