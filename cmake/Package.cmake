@@ -1,0 +1,44 @@
+# cpack -G DEB in a build folder: Debian packages of what Install.cmake installs there; cpack -G TGZ: all of it in one archive.
+# Configure with -DCMAKE_INSTALL_PREFIX=/usr, for the library folder of the distribution.
+set(CPACK_PACKAGE_NAME scalloc)
+set(CPACK_PACKAGE_VENDOR scalloc)
+set(CPACK_PACKAGE_CONTACT "scalloc <scalloc@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY ${PROJECT_DESCRIPTION})
+set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_COMPONENTS_ALL libraries development tools)
+if(TARGET scalloc_boehm)
+  list(APPEND CPACK_COMPONENTS_ALL boehm)
+endif()
+
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON) # Depends of programs and libraries, from what they are linked with
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR}/lib)
+set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
+
+# debian(component name section summary [DEPENDS ...]): of the packages made here, by exactly this version.
+macro(debian component name section summary)
+  string(TOUPPER ${component} debian_upper)
+  set(CPACK_DEBIAN_${debian_upper}_PACKAGE_NAME ${name})
+  set(CPACK_DEBIAN_${debian_upper}_PACKAGE_SECTION ${section})
+  set(CPACK_COMPONENT_${debian_upper}_DESCRIPTION ${summary})
+  set(CPACK_DEBIAN_${debian_upper}_PACKAGE_DEPENDS "${ARGN}")
+endmacro()
+
+set(debian_same "(= ${PROJECT_VERSION})")
+debian(libraries libscalloc0 libs "Memory allocator for Lua and garbage-collected runtimes: the shared libraries")
+debian(boehm libscalloc-boehm0 libs "Memory allocator for Lua and garbage-collected runtimes: the bridge to Boehm GC"
+  "libscalloc0 ${debian_same}")
+debian(tools scalloc-tools utils "Memory allocator for Lua and garbage-collected runtimes: programs"
+  "libscalloc0 ${debian_same}")
+# find_package(scalloc) wants every library that the package file names.
+set(debian_of_dev "libscalloc0 ${debian_same}")
+if(TARGET scalloc_boehm)
+  string(APPEND debian_of_dev ", libscalloc-boehm0 ${debian_same}")
+endif()
+debian(development libscalloc-dev libdevel "Memory allocator for Lua and garbage-collected runtimes: headers and static libraries"
+  "${debian_of_dev}, libc6-dev")
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SUGGESTS "liblua5.4-dev, libgc-dev")
+include(CPack)

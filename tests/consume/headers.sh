@@ -1,0 +1,25 @@
+# Every public header alone, as C11 and C++11 and C++20, with GCC and Clang, without a warning; and the sources of the libraries
+# with Clang, as they are compiled with GCC.
+. "$(dirname "$0")/lib.sh"
+warnings='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror'
+
+for header in "$prefix"/include/scalloc/*.h; do
+  printf '#include <scalloc/%s>\nint main(void) { return 0; }\n' "$(basename "$header")" | tee alone.c >alone.cc
+  for compiler in gcc clang; do
+    have $compiler && must $compiler -std=c11 $warnings -Wstrict-prototypes -fsyntax-only -I "$prefix/include" alone.c
+  done
+  for compiler in g++ clang++; do
+    for standard in c++11 c++20; do
+      have $compiler && must $compiler -std=$standard $warnings -fsyntax-only -I "$prefix/include" alone.cc
+    done
+  done
+done
+
+if have clang && [ "$(basename "${CC-gcc}")" != clang ]; then
+  grep -h '"command": .*_objects\.dir/' "$build/compile_commands.json" |
+    grep -E 'CMakeFiles/scalloc(_lua|_runtime|_boehm)?_objects\.dir/' |
+    sed 's/^ *"command": "[^ ]* //; s/",$//; s/ -o [^ ]*//' >commands
+  [ -s commands ] || complain "no sources found in compile_commands.json"
+  xargs -P "$(nproc)" -I ARGUMENTS sh -c "clang ARGUMENTS -fsyntax-only -Werror" <commands || complain "Clang warns"
+fi
+exit $failed

@@ -1,0 +1,36 @@
+# cmake --install puts everything under a prefix, from which it can be moved: sh install.sh SOURCE BUILD [PART...], where PART is
+# lua, boehm, program: what this build has.
+. "$(dirname "$0")/lib.sh"
+shift 2
+
+rm -rf "$prefix"
+must cmake --install "$build" --prefix "$work/first" || exit 1
+mv "$work/first" "$prefix"
+
+there() {
+  for file in "$@"; do [ -s "$prefix/$file" ] || complain "$file is not installed"; done
+}
+library() { there "lib/$1.a" "lib/$1.so" "lib/$1.so.0"; }
+library libscalloc
+library libscalloc_runtime
+there include/scalloc/scalloc.h include/scalloc/runtime_glue.h share/man/man3/scalloc.3 lib/cmake/scalloc/scallocConfig.cmake \
+  lib/pkgconfig/scalloc.pc lib/pkgconfig/scalloc-runtime.pc
+for part in "$@"; do
+  case $part in
+  lua) library libscalloc_lua; there include/scalloc/lua_alloc.h lib/pkgconfig/scalloc-lua.pc ;;
+  boehm) library libscalloc_boehm; there include/scalloc/boehm.h lib/pkgconfig/scalloc-boehm.pc ;;
+  program) there bin/scalloc-lua share/man/man1/scalloc-lua.1 ;;
+  esac
+done
+
+# Nothing installed knows where it was built or installed: not the packages, not the search paths of programs and libraries.
+grep -rlI -e "$source" -e "$build" -e "$work" "$prefix" && complain "files above name the place where they were built"
+for file in "$prefix"/bin/* "$prefix"/lib/*.so.0; do
+  readelf -d "$file" 2>/dev/null | grep -E 'R(UN)?PATH' | grep -qF -e "$source" -e "$build" -e "$work" &&
+    complain "$file has a search path of the build"
+done
+
+case " $* " in
+*" program "*) prints 5 env -i "$prefix/bin/scalloc-lua" -e 'print(#("hello"))' ;;
+esac
+exit $failed

@@ -1,0 +1,34 @@
+# Sourced by the tests of this folder, which are called as: sh NAME.sh SOURCE BUILD. Works in BUILD/consume/NAME, made anew;
+# $prefix is where install.sh has put the installation.
+source=$1 build=$2 failed=0
+here=$source/tests/consume
+prefix=$build/consume/moved
+work=$build/consume/$(basename "$0" .sh)
+rm -rf "$work"
+mkdir -p "$work" && cd "$work" || exit 1
+unset LD_LIBRARY_PATH CFLAGS CPPFLAGS LDFLAGS CMAKE_PREFIX_PATH DESTDIR
+for option in $(env | sed -n 's/^\(SCALLOC_[A-Z_]*\)=.*/\1/p'); do unset "$option"; done
+
+complain() {
+  echo "FAILED: $*" >&2
+  failed=1
+}
+
+# must COMMAND...: its output is shown if it fails
+must() {
+  if "$@" >output 2>&1; then return 0; fi
+  complain "$*"
+  cat output >&2
+  return 1
+}
+
+# prints TEXT COMMAND...: it succeeds and its output is TEXT
+prints() {
+  wanted=$1
+  shift
+  must "$@" || return 1
+  [ "$(cat output)" = "$wanted" ] && return 0
+  complain "$* printed '$(cat output)', not '$wanted'"
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
