@@ -3,6 +3,7 @@
  *
  *   lua_alloc.c   the lua_Alloc function and its two fast paths      lua_stats.c   figures, JSON, walk, leaks
  *   lua_limit.c   limits, pressure, budgets, refusals                lua_state.c   heaps and states: made, called, closed
+ *   lua_close.c   closing a state without a visit to its objects
  *
  * One word decides whether a growth may be fast: `left`, the distance from the bytes in use to the nearest event. An event is
  * whatever has to be looked at: a limit, the soft limit, the end of a budget, or (at 0) something that concerns every growth.
@@ -48,6 +49,9 @@ typedef struct {
   void (*on_pressure)(void *userdata, scalloc_lua_heap *heap, size_t used, size_t limit);
   void *userdata;
   const char *name;
+  /* ---- the state that scalloc_lua_newstate made here (lua_close.c) ---- */
+  const void *sentinel; /* NULL: none */
+  struct lua_closing *closing;
 } lua_account;
 
 _Static_assert(sizeof(lua_account) <= HEAP_CLIENT_BYTES, "the account lies inside the heap structure");

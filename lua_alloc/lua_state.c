@@ -1,6 +1,7 @@
 /*
  * lua_state.c - heaps for Lua states, and states on such heaps: made, called, closed.
  */
+#include "lua_close.h"
 #include "lua_compat.h"
 
 #include <errno.h>
@@ -76,7 +77,7 @@ lua_State *scalloc_lua_newstate(const scalloc_lua_config *config) {
   scalloc_lua_heap *lua_heap = scalloc_lua_heap_new(config);
   if (lua_heap == NULL) return NULL;
   lua_State *L = compat_newstate(scalloc_lua_alloc, lua_heap);
-  if (L == NULL) {
+  if (L == NULL || !lua_close_mark(L, lua_heap)) { /* nothing in it yet that needs a close */
     scalloc_lua_heap_destroy(lua_heap);
     return NULL;
   }
@@ -99,7 +100,10 @@ scalloc_lua_heap *scalloc_lua_heap_of(lua_State *L) {
 
 void scalloc_lua_close(lua_State *L, scalloc_lua_close_mode mode) {
   scalloc_lua_heap *lua_heap = scalloc_lua_heap_of(L); /* before the state is gone */
-  if (mode != SCALLOC_LUA_CLOSE_DISCARD || lua_heap == NULL) lua_close(L);
+  if (lua_heap != NULL && mode == SCALLOC_LUA_CLOSE_FAST)
+    lua_close_fast(L, lua_heap);
+  else if (lua_heap == NULL || mode == SCALLOC_LUA_CLOSE_FULL)
+    lua_close(L);
   scalloc_lua_heap_destroy(lua_heap);
 }
 

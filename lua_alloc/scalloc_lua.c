@@ -262,6 +262,7 @@ static int interpret(lua_State *L) {
     lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV"); /* for package.path and package.cpath */
   }
   luaL_openlibs(L);
+  interp_replace_exit(L);
   make_arg_table(L, o);
   lua_gc(L, LUA_GCGEN, 0, 0);
   bool started = (o->no_environment || run_environment(L) == LUA_OK) && run_options(L, o) == LUA_OK;
@@ -421,6 +422,6 @@ int main(int argc, char **argv) {
   lua_pushlightuserdata(L, &o);
   int status = interp_report(L, lua_pcall(L, 1, 1, 0));
   int exit_code = status == LUA_OK ? (int)lua_tointeger(L, -1) : EXIT_FAILURE;
-  scalloc_lua_close(L, SCALLOC_LUA_CLOSE_FULL);
+  scalloc_lua_close(L, SCALLOC_LUA_CLOSE_FAST);
   return exit_code;
 }

@@ -3,6 +3,7 @@
  *
  * scalloc_lua.c       command line, running of scripts, --mem-stats
  * scalloc_lua_repl.c  protected calls (traceback, Ctrl-C) and the interactive loop on top of them
+ * scalloc_lua_exit.c  os.exit
  */
 #ifndef SCALLOC_LUA_H
 #define SCALLOC_LUA_H
@@ -23,6 +24,9 @@ int interp_report(lua_State *L, int status);
  * "interrupted!" in the running Lua code, a second one ends the process.
  */
 int interp_call(lua_State *L, int nargs, int nresults);
+
+/* Puts an os.exit that closes fast in the place of the standard one. */
+void interp_replace_exit(lua_State *L);
 
 /* Reads, runs and prints statements and expressions from stdin until it ends. Raises what a prompt's __tostring raises. */
 void repl_run(lua_State *L);

@@ -6,6 +6,7 @@
 
 local helper = require "tests.spec.helper"
 local json = require "dkjson"
+local lfs = require "lfs"
 
 local files = {
   ["hello.lua"] = "print('hello', ...)\n",
@@ -334,6 +335,22 @@ describe("scalloc-lua", function()
     end)
   end)
 
+  it("closes with every finalizer, in order, errors and all", function()
+    local text = "note = print object = function() end path = './' seed = tonumber(arg[2]) other_state = print\n"
+      .. "dofile('cases.lua').cases[arg[1]]()"
+    helper.write_file(folder .. "/cases.lua", helper.read_file "tests/lua_close/cases.lua")
+    helper.write_file(folder .. "/case.lua", text)
+    for _, name in ipairs { "newest_first", "errors", "deep_errors", "resurrection", "coroutines", "files", "weak" } do
+      alike { "case.lua", name, "1" }
+    end
+    for seed = 1, 5 do alike { "case.lua", "random", tostring(seed) } end
+  end)
+
+  it("prints what lua5.4 prints on the example scripts", function()
+    local scripts = helper.output_of "ls examples/scripts/*.lua"
+    for script in scripts:gmatch "[^\n]+" do alike { lfs.currentdir() .. "/" .. script, "3" } end
+  end)
+
   describe("at os.exit", function()
     it("gives the code asked for", function()
       local codes = { [""] = 0, ["true"] = 0, ["false"] = 1, ["0"] = 0, ["7"] = 7, ["256 + 3"] = 3, ["-1"] = 255 }
@@ -352,6 +369,16 @@ describe("scalloc-lua", function()
     end)
     it("closes the state from inside a coroutine", function()
       assert.equal(3, alike({ "-e", "coroutine.wrap(function() os.exit(3, true) end)()" }).code)
+    end)
+    it("is left by every way out that a script or a finalizer may take", function()
+      helper.write_file(folder .. "/cases.lua", helper.read_file "tests/lua_close/cases.lua")
+      helper.write_file(folder .. "/leave.lua", "note = print dofile('cases.lua').exits[arg[1]]()")
+      local ways = 0
+      for name in pairs(dofile("tests/lua_close/cases.lua").exits) do
+        alike { "leave.lua", name }
+        ways = ways + 1
+      end
+      assert.is_true(ways > 9)
     end)
     it("flushes what was written", function() alike { "-e", "io.write('no newline') os.exit(1)" } end)
   end)

@@ -70,6 +70,70 @@ static void a_close_runs_finalizers(scalloc_lua_close_mode mode, int expected) {
   check_all_returned(before);
 }
 
+/* ---- the order of finalizers, and that FAST leaves the objects alone ---------------------------------------------------- */
+
+#ifndef FAST_CLOSE /* LuaJIT's close is always a full one */
+#define FAST_CLOSE 1
+#endif
+enum { OBJECTS = 60, BIG = 200000 };
+static int order[OBJECTS];
+static size_t ordered;
+
+static int note_order(lua_State *L) {
+  CHECK(ordered < OBJECTS);
+  order[ordered++] = *(int *)lua_touserdata(L, 1);
+  lua_createtable(L, 100, 0);
+  return *(int *)lua_touserdata(L, 1) % 7 == 0 ? luaL_error(L, "a finalizer may fail") : 0;
+}
+
+static void fill_with_finalizers(lua_State *L) {
+  lua_createtable(L, OBJECTS, 0);
+  for (int i = 0; i < OBJECTS; i++) {
+    *(int *)lua_newuserdatauv(L, sizeof(int), 0) = i;
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, note_order);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setglobal(L, "objects");
+}
+
+static void finalizers_keep_their_order(scalloc_lua_close_mode mode) {
+  int expected[OBJECTS];
+  lua_State *plain = luaL_newstate(), *L = new_state();
+  fill_with_finalizers(plain);
+  fill_with_finalizers(L);
+  ordered = 0;
+  lua_close(plain);
+  CHECK_INT(ordered, ==, OBJECTS);
+  memcpy(expected, order, sizeof order);
+  ordered = 0;
+  scalloc_lua_close(L, mode);
+  CHECK_INT(ordered, ==, OBJECTS);
+  CHECK(memcmp(expected, order, OBJECTS * sizeof order[0]) == 0);
+}
+
+static double seconds_of_close(scalloc_lua_close_mode mode) {
+  double shortest = 1e9;
+  for (int i = 0; i < 3; i++) {
+    lua_State *L = new_state();
+    lua_pushinteger(L, BIG);
+    lua_setglobal(L, "n");
+    run(L, "t = {} for i = 1, n do t[i] = {i} end");
+    double begin = now();
+    scalloc_lua_close(L, mode);
+    if (now() - begin < shortest) shortest = now() - begin;
+  }
+  return shortest;
+}
+
+static void fast_is_fast(void) {
+  if (FAST_CLOSE) CHECK(seconds_of_close(SCALLOC_LUA_CLOSE_FAST) < seconds_of_close(SCALLOC_LUA_CLOSE_FULL) / 4);
+}
+
+/* ---- refusals ------------------------------------------------------------------------------------------------------------ */
+
 /*
  * Growths beyond the n-th are refused; a state made with so little is NULL or works. LuaJIT 2.1's lua_newstate crashes when one of
  * its growths 1 to 6 is refused, on any allocator: there the test begins with 7.
@@ -132,6 +196,9 @@ int main(void) {
   a_close_runs_finalizers(SCALLOC_LUA_CLOSE_FULL, 1);
   a_close_runs_finalizers(SCALLOC_LUA_CLOSE_FAST, 1);
   a_close_runs_finalizers(SCALLOC_LUA_CLOSE_DISCARD, 0);
+  finalizers_keep_their_order(SCALLOC_LUA_CLOSE_FULL);
+  finalizers_keep_their_order(SCALLOC_LUA_CLOSE_FAST);
+  fast_is_fast();
   every_growth_may_be_refused();
   return 0;
 }

@@ -68,7 +68,7 @@ SCALLOC_API void scalloc_lua_heap_destroy(scalloc_lua_heap *heap);
 
 typedef enum {
   SCALLOC_LUA_CLOSE_FULL,   /* lua_close, then the heap */
-  SCALLOC_LUA_CLOSE_FAST,   /* as FULL for finalizers and files; so far it is FULL, visiting every object */
+  SCALLOC_LUA_CLOSE_FAST,   /* as FULL for finalizers and files, without a visit to the other objects */
   SCALLOC_LUA_CLOSE_DISCARD /* runs nothing: no finalizer, no flush; for crash paths and fork children */
 } scalloc_lua_close_mode;
 
@@ -79,7 +79,17 @@ SCALLOC_API lua_State *scalloc_lua_newstate(const scalloc_lua_config *config);
 /* luaL_openlibs in protected mode: LUA_OK, or the status of lua_pcall with the message on the stack. */
 SCALLOC_API int scalloc_lua_openlibs(lua_State *L);
 
-/* Closes a state made by scalloc_lua_newstate and destroys its heap. */
+/*
+ * Closes a state made by scalloc_lua_newstate and destroys its heap. By any thread that has the state to itself; L may be any of
+ * its coroutines. As after lua_close, nothing of the state may be used any more.
+ *
+ * FAST does what lua_close does, in the same order: pending variables are closed, finalizers run (errors in them are warnings),
+ * files are flushed. Then the heap goes as a whole, in O(its spans): what lua_close takes to free every object, about a third of a
+ * second for a gigabyte, is saved. It goes on as FULL where that is not safe: on a state not made by scalloc_lua_newstate, on one
+ * whose allocator was replaced, under LuaJIT, and inside a finalizer's os.exit(code, true). What only a free of Lua's would tell
+ * somebody outside of the heap is not told: Lua 5.5 does not call the host's own functions for external strings that are still
+ * alive; use FULL with these.
+ */
 SCALLOC_API void scalloc_lua_close(lua_State *L, scalloc_lua_close_mode mode);
 
 /* The heap a state runs on; NULL: not on a scalloc heap. O(1). */
