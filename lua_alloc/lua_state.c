@@ -3,6 +3,7 @@
  */
 #include "lua_close.h"
 #include "lua_compat.h"
+#include "lua_functions.h"
 
 #include <errno.h>
 
@@ -77,7 +78,7 @@ lua_State *scalloc_lua_newstate(const scalloc_lua_config *config) {
   scalloc_lua_heap *lua_heap = scalloc_lua_heap_new(config);
   if (lua_heap == NULL) return NULL;
   lua_State *L = compat_newstate(scalloc_lua_alloc, lua_heap);
-  if (L == NULL || !lua_close_mark(L, lua_heap)) { /* nothing in it yet that needs a close */
+  if (L == NULL || !lua_close_mark(L, lua_heap) || !scalloc_lua_functions_publish(L)) { /* nothing yet that needs a close */
     scalloc_lua_heap_destroy(lua_heap);
     return NULL;
   }

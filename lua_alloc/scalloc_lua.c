@@ -1,26 +1,22 @@
 /*
  * scalloc_lua.c - the program scalloc-lua: the stand-alone interpreter of Lua 5.4 on a scalloc heap.
  *
- * It takes every option of lua5.4 and behaves as it does, down to messages and exit codes; two long options are its own:
- * --help and --mem-stats. The command line is read twice: options_read decides what will happen before any state exists, and
+ * It takes every option of lua5.4 and behaves as it does, down to messages and exit codes; the long options are its own. The
+ * command line is read twice: options_read decides what will happen before any state exists, and
  * run_options then carries out -e, -l and -W in their order. Everything that Lua code can make fail runs inside interpret(),
  * called in protected mode.
- *
- * --mem-stats needs the figures of the heap as they are when the script has ended and the state has not yet been closed, and
- * there are three ways to get there: main closes, os.exit(code, true) closes, os.exit(code) does not close. The first two are
- * caught by a to-be-closed variable on the stack of the main thread, which lua_close closes before it does anything else; the
- * third by the handler of atexit, which also writes the report.
  */
 #include "scalloc_lua.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <scalloc/lua_alloc.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* ---- the command line ------------------------------------------------------------------------------------------------ */
@@ -38,11 +34,11 @@ typedef enum word {
   WORD_WARNINGS,
   WORD_STATS_TEXT,
   WORD_STATS_JSON,
+  WORD_LIMIT,
+  WORD_MAP,
   WORD_HELP,
   WORD_UNKNOWN
 } word;
-
-typedef enum stats_form { STATS_NONE, STATS_TEXT, STATS_JSON } stats_form;
 
 typedef struct options {
   int argc;
@@ -50,7 +46,8 @@ typedef struct options {
   int script; /* its place in argv; argc if there is none */
   bool script_is_stdin;
   bool evaluate, interactive, version, no_environment, help;
-  stats_form stats;
+  report_wanted report;
+  size_t limit; /* bytes; 0 = none */
 } options;
 
 static const char usage[] = "usage: %s [options] [script [args]]\n"
@@ -64,8 +61,12 @@ static const char usage[] = "usage: %s [options] [script [args]]\n"
                             "  -W        turn warnings on\n"
                             "  --        stop handling options\n"
                             "  -         stop handling options and execute stdin\n"
-                            "  --mem-stats[=json]  show on stderr, at the end, what memory was used\n"
-                            "  --help              show this text\n";
+                            "  --mem-limit=SIZE      let Lua have at most so many bytes; K, M, G may follow\n"
+                            "  --mem-stats[=json]    show on stderr, at the end, what memory was used\n"
+                            "  --heap-map=FILE.html  write, at the end, a page that shows what the memory was used for\n"
+                            "  --help                show this text\n";
+
+static const char limit_option[] = "--mem-limit=", map_option[] = "--heap-map=";
 
 static word word_meaning(const char *text) {
   static const struct {
@@ -85,6 +86,8 @@ static word word_meaning(const char *text) {
   if (text[0] != '-') return WORD_SCRIPT;
   for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++)
     if (strcmp(text, whole[i].text) == 0) return whole[i].meaning;
+  if (strncmp(text, limit_option, strlen(limit_option)) == 0) return WORD_LIMIT;
+  if (strncmp(text, map_option, strlen(map_option)) == 0) return WORD_MAP;
   if (text[1] == 'e') return WORD_EVALUATE;
   return text[1] == 'l' ? WORD_REQUIRE : WORD_UNKNOWN;
 }
@@ -99,8 +102,21 @@ static const char *word_argument(char **argv, int *place) {
   return next;
 }
 
-/* Takes one option that stands alone. */
-static void options_set(options *o, word meaning) {
+/* "64M" and its like in bytes; 0: it is none of them, or nothing. */
+static size_t size_of_text(const char *text) {
+  char *end;
+  if (*text < '0' || *text > '9') return 0;
+  errno = 0;
+  unsigned long long size = strtoull(text, &end, 10);
+  static const char units[] = "KMG";
+  const char *unit = *end ? strchr(units, *end) : NULL;
+  unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+  if (errno || (unit ? end[1] : *end) || size > (unsigned long long)PTRDIFF_MAX >> shift) return 0;
+  return (size_t)size << shift;
+}
+
+/* Takes one option of one word. False: its value is none. */
+static bool options_set(options *o, word meaning, const char *text) {
   switch (meaning) {
   case WORD_INTERACTIVE:
     o->interactive = o->version = true;
@@ -112,17 +128,24 @@ static void options_set(options *o, word meaning) {
     o->no_environment = true;
     break;
   case WORD_STATS_TEXT:
-    o->stats = STATS_TEXT;
+    o->report.stats = STATS_TEXT;
     break;
   case WORD_STATS_JSON:
-    o->stats = STATS_JSON;
+    o->report.stats = STATS_JSON;
     break;
+  case WORD_LIMIT:
+    o->limit = size_of_text(text + strlen(limit_option));
+    return o->limit > 0;
+  case WORD_MAP:
+    o->report.map = text + strlen(map_option);
+    return *o->report.map != 0;
   case WORD_HELP:
     o->help = true;
     break;
   default:
     break;
   }
+  return true;
 }
 
 static bool options_reject(const char *before, const char *option, const char *behind) {
@@ -143,12 +166,10 @@ static bool options_read(options *o) {
       o->script_is_stdin = meaning == WORD_STDIN;
       break;
     }
-    if (meaning > WORD_REQUIRE)
-      options_set(o, meaning);
-    else if (!word_argument(o->argv, &place))
-      return options_reject("", option, " needs argument");
-    else if (meaning == WORD_EVALUATE)
-      o->evaluate = true;
+    if (meaning > WORD_REQUIRE && !options_set(o, meaning, option)) return options_reject("no such value: ", option, "");
+    if (meaning > WORD_REQUIRE) continue;
+    if (!word_argument(o->argv, &place)) return options_reject("", option, " needs argument");
+    if (meaning == WORD_EVALUATE) o->evaluate = true;
   }
   o->script = place;
   return true;
@@ -263,143 +284,16 @@ static int interpret(lua_State *L) {
   }
   luaL_openlibs(L);
   interp_replace_exit(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE); /* require "scalloc" needs no file */
+  lua_pushcfunction(L, luaopen_scalloc);
+  lua_setfield(L, -2, "scalloc");
+  lua_pop(L, 1);
   make_arg_table(L, o);
   lua_gc(L, LUA_GCGEN, 0, 0);
+  if (o->limit) scalloc_lua_arm(scalloc_lua_heap_of(L));
   bool started = (o->no_environment || run_environment(L) == LUA_OK) && run_options(L, o) == LUA_OK;
   lua_pushinteger(L, started ? run_rest(L, o) : EXIT_FAILURE);
   return 1;
-}
-
-/* ---- --mem-stats ----------------------------------------------------------------------------------------------------- */
-
-static struct {
-  stats_form form;
-  scalloc_lua_heap *heap; /* NULL once the figures below have been taken: it may be gone */
-  size_t used, peak;
-  char *heap_json;
-  double taken_at;
-  bool closed; /* lua_close came after taken_at */
-} stats;
-
-static double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-/* The JSON of a heap, or of the whole process for NULL, in memory from malloc; NULL: there was none. */
-static char *stats_json(scalloc_lua_heap *heap) {
-  size_t length = heap ? scalloc_lua_stats_json(heap, NULL, 0) : scalloc_stats_json(NULL, 0);
-  size_t size = length + 256; /* figures may have more digits when they are taken again */
-  char *json = malloc(size);
-  if (!json) return NULL;
-  if (heap)
-    scalloc_lua_stats_json(heap, json, size);
-  else
-    scalloc_stats_json(json, size);
-  return json;
-}
-
-static void stats_take(void) {
-  if (!stats.heap) return;
-  stats.used = scalloc_lua_used(stats.heap);
-  stats.peak = scalloc_lua_peak(stats.heap, false);
-  stats.heap_json = stats_json(stats.heap);
-  stats.heap = NULL;
-  stats.taken_at = seconds_now();
-}
-
-/* The integer at `key` of the object at `section` of our own JSON; -1 if it is not there. */
-static long long stats_figure(const char *json, const char *section, const char *key) {
-  char quoted[32];
-  long long figure;
-  snprintf(quoted, sizeof(quoted), "\"%s\"", section);
-  const char *at = json ? strstr(json, quoted) : NULL;
-  snprintf(quoted, sizeof(quoted), "\"%s\"", key);
-  at = at ? strstr(at, quoted) : NULL;
-  return at && sscanf(at + strlen(quoted), " : %lld", &figure) == 1 ? figure : -1;
-}
-
-/* A line "name:  n kB" of /proc/self/status in bytes; 0 if it is not there. */
-static size_t process_bytes(const char *name) {
-  char line[256];
-  size_t kilobytes = 0;
-  FILE *status = fopen("/proc/self/status", "r");
-  if (!status) return 0;
-  while (fgets(line, sizeof(line), status))
-    if (strncmp(line, name, strlen(name)) == 0 && sscanf(line + strlen(name), ": %zu", &kilobytes) == 1) break;
-  fclose(status);
-  return kilobytes * 1024;
-}
-
-static void show_spans(const char *whose, const char *json) {
-  static const char *const states[] = {"hot", "floating", "reusable", "pooled", "large"};
-  fprintf(stderr, "%-24s", whose);
-  for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
-    long long count = stats_figure(json, "spans", states[i]);
-    if (!json)
-      fprintf(stderr, "%10s", states[i]);
-    else if (count < 0)
-      fprintf(stderr, "%10s", "-");
-    else
-      fprintf(stderr, "%10lld", count);
-  }
-  fputc('\n', stderr);
-}
-
-static void show_bytes(const char *what, size_t bytes) { fprintf(stderr, "%-24s%20zu bytes\n", what, bytes); }
-
-/* The handler of atexit. */
-static void stats_report(void) {
-  double close_seconds = stats.closed ? seconds_now() - stats.taken_at : 0;
-  stats_take();
-  char *process_json = stats_json(NULL);
-  size_t peak_rss = process_bytes("VmHWM"), page_tables = process_bytes("VmPTE");
-  if (stats.form == STATS_JSON) {
-    fprintf(stderr, "{\"lua\":%s,\"process\":%s,", stats.heap_json ? stats.heap_json : "null",
-            process_json ? process_json : "null");
-    fprintf(stderr, "\"peak_rss_bytes\":%zu,\"page_table_bytes\":%zu,\"close_seconds\":", peak_rss, page_tables);
-    fprintf(stderr, stats.closed ? "%.6f}\n" : "null}\n", close_seconds);
-  } else {
-    show_bytes("Lua, used at the end", stats.used);
-    show_bytes("Lua, peak", stats.peak);
-    show_bytes("process, peak resident", peak_rss);
-    show_bytes("process, page tables", page_tables);
-    if (stats.closed)
-      fprintf(stderr, "%-24s%20.6f seconds\n", "close", close_seconds);
-    else
-      fprintf(stderr, "%-24s%20s\n", "close", "not closed");
-    show_spans("spans", NULL);
-    show_spans("  Lua, at the end", stats.heap_json);
-    show_spans("  process", process_json);
-  }
-  free(process_json);
-  free(stats.heap_json);
-}
-
-/* The __close of the end marker. */
-static int mark_end(lua_State *L) {
-  (void)L;
-  stats.closed = true;
-  stats_take();
-  return 0;
-}
-
-static int push_end_marker(lua_State *L) {
-  lua_newuserdatauv(L, 0, 0);
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, mark_end);
-  lua_setfield(L, -2, "__close");
-  lua_setmetatable(L, -2);
-  return 1;
-}
-
-static void stats_start(lua_State *L, stats_form form) {
-  stats.form = form;
-  stats.heap = scalloc_lua_heap_of(L);
-  lua_pushcfunction(L, push_end_marker);
-  if (interp_report(L, lua_pcall(L, 0, 1, 0)) == LUA_OK) lua_toclose(L, -1);
-  atexit(stats_report);
 }
 
 /* ---- the program ----------------------------------------------------------------------------------------------------- */
@@ -412,12 +306,14 @@ int main(int argc, char **argv) {
     printf(usage, interp_name);
     return EXIT_SUCCESS;
   }
-  lua_State *L = scalloc_lua_newstate(NULL);
+  scalloc_lua_config config = {.size = sizeof config, .hard_limit = o.limit};
+  o.report.title = o.script < argc ? argv[o.script] : "scalloc-lua";
+  lua_State *L = scalloc_lua_newstate(&config);
   if (!L) {
     interp_message("cannot create state: not enough memory");
     return EXIT_FAILURE;
   }
-  if (o.stats) stats_start(L, o.stats);
+  if (o.report.stats || o.report.map) report_start(L, &o.report);
   lua_pushcfunction(L, interpret);
   lua_pushlightuserdata(L, &o);
   int status = interp_report(L, lua_pcall(L, 1, 1, 0));

@@ -99,7 +99,7 @@ for file in "$root"/scalloc/include/scalloc/*.h "$root"/runtime_glue/include/sca
   done
 done
 
-for file in "$root"/lua_alloc/*.[ch]; do
+for file in "$root"/lua_alloc/*.[ch] "$root"/lua_alloc/module/*.[ch]; do
   [ -f "$file" ] || continue
   grep -n '#[[:space:]]*include.*runtime' "$file" && complain "${file#"$root"/} includes a header of runtime_glue"
 done

@@ -176,6 +176,9 @@ SCALLOC_API size_t scalloc_lua_walk(scalloc_lua_heap *heap, scalloc_lua_visit *v
 /* Blocks that are live; when the state has been closed by lua_close, those that were leaked. O(spans). */
 SCALLOC_API size_t scalloc_lua_leaks(const scalloc_lua_heap *heap);
 
+/* The Lua module `scalloc`: for package.preload, luaL_requiref, or as scalloc.so by require. */
+SCALLOC_API int luaopen_scalloc(lua_State *L);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,45 @@
+/*
+ * lua_functions.c - the table of this copy, and its place in the registry of a state.
+ */
+#include "lua_functions.h"
+
+#include <stdint.h>
+
+static const char registry_key[] = "scalloc.functions";
+
+static const lua_functions functions = {
+    .magic = "scalloc",
+    .version = LUA_FUNCTIONS_VERSION,
+    .heap_of = scalloc_lua_heap_of,
+    .pcall = scalloc_lua_pcall,
+    .arm = scalloc_lua_arm,
+    .disarm = scalloc_lua_disarm,
+    .limit = scalloc_lua_limit,
+    .fail_after = scalloc_lua_fail_after,
+    .used = scalloc_lua_used,
+    .peak = scalloc_lua_peak,
+    .stats_read = scalloc_lua_stats_read,
+    .walk = scalloc_lua_walk,
+    .check = scalloc_check,
+};
+
+static int publish(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&functions);
+  lua_setfield(L, LUA_REGISTRYINDEX, registry_key);
+  return 0;
+}
+
+bool scalloc_lua_functions_publish(lua_State *L) {
+  int status = compat_cpcall(L, publish, NULL);
+  if (status != LUA_OK) lua_pop(L, 1);
+  return status == LUA_OK;
+}
+
+const lua_functions *scalloc_lua_functions_of(lua_State *L) {
+  const lua_functions *found = &functions;
+  if (compat_getfield(L, LUA_REGISTRYINDEX, registry_key) == LUA_TLIGHTUSERDATA) found = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (memcmp(found->magic, functions.magic, sizeof functions.magic) != 0 || found->version != LUA_FUNCTIONS_VERSION)
+    luaL_error(L, "the scalloc of this state is of another version than the module");
+  return found;
+}
