@@ -7,102 +7,80 @@
  *
  * The order of the tests follows the calls that Lua makes: new blocks, frees, no-ops, resizes.
  */
-#include <errno.h>
-#include <string.h>
-
-#include "large.h"
-#include "lua_heap.h"
-#include "track.h"
+#include "lua_kit.h"
+#include "lua_memory.h"
+#include "os.h"
 
 /* Bytes of the account come back. */
 always_inline void give_back(lua_account *account, size_t bytes) {
   ptrdiff_t left = account->left;
   if (likely(left < account->least))
     account->least = left; /* seldom so: the hint keeps the store in line, behind a short jump */
-  account->left = left + (ptrdiff_t)bytes;
+  account_set_left(account, left + (ptrdiff_t)bytes);
 }
 
-/* ---- memory: what is under the account ----------------------------------------------------------------------------------- */
+/* ---- past the fast paths -------------------------------------------------------------------------------------------------- */
 
-#if TRACKED
-static void *allocate(heap *h, size_t size) { return track_allocate(h, size % 16 ? 8 : 16, size); }
-static void release(heap *h, void *block, size_t size) { track_free(h, block, size); }
-static void *move(heap *h, void *block, size_t osize, size_t nsize) {
-  return track_resize(h, block, osize, nsize, nsize % 16 ? 8 : 16);
-}
-#else
-/* The slot of a block, by the heap's own copy of where the table lies. */
-always_inline span *slot_of(heap *h, const void *block) {
-  return (span *)(h->slots + ((uintptr_t)block >> SPAN_SHIFT << SLOT_SHIFT));
-}
-
-static void *allocate(heap *h, size_t size) {
-  bool zeroed;
-  return size > LARGE_MIN ? heap_allocate_large(h, size, 1, false, &zeroed) : heap_allocate_class(h, class_of(size));
-}
-
-static void release(heap *h, void *block, size_t size) {
-  span *s = slot_of(h, block);
-  (void)size;
-  if (!fast_free(s, block)) heap_notified(h, s, block);
-}
-
-/* A shrink that finds no memory stays where it is. */
-static void *move(heap *h, void *block, size_t osize, size_t nsize) {
-  span *s = slot_of(h, block);
-  bool large = span_state_now(s) == SPAN_LARGE;
-  void *moved;
-  if (large || nsize > GROWING_MIN) return heap_reallocate(h, block, nsize);
-  if (class_of(nsize) == s->class_index) return block;
-  moved = heap_allocate_class(h, class_of(nsize));
-  if (moved == NULL) return nsize <= osize ? block : NULL;
-  memcpy(moved, block, osize < nsize ? osize : nsize);
-  release(h, block, osize);
-  return moved;
-}
-#endif
-
-/* ---- the account above it ------------------------------------------------------------------------------------------------- */
-
-static void *new_slow(heap *h, lua_request r) {
+/* `equipped` is a constant in each use: a heap without equipment pays nothing for it. */
+always_inline void *new_slow(heap *h, lua_request r, bool equipped) {
   lua_account *account = lua_heap_account(h);
   bool far = lua_account_is_far(account, r, r.nsize);
   if (!far && !lua_limit_admit(h, r)) return NULL;
-  void *block = allocate(h, r.nsize);
+  void *block = equipped ? lua_kit_new(h, r.osize, r.nsize) : lua_memory_new(h, r.nsize);
   if (block == NULL) {
     lua_limit_refuse(h, r);
     return NULL;
   }
-  account->left -= (ptrdiff_t)r.nsize;
+  account_set_left(account, account->left - (ptrdiff_t)r.nsize);
   if (!far) lua_limit_admitted(h, r, r.nsize);
   return block;
 }
 
+always_inline void *move(heap *h, lua_request r, bool equipped) {
+  return equipped ? lua_kit_resize(h, r.block, r.osize, r.nsize) : lua_memory_resize(h, r.block, r.osize, r.nsize);
+}
+
 /* A shrink is nobody's event and never fails. */
-static void *shrink(heap *h, lua_request r) {
-  void *moved = move(h, r.block, r.osize, r.nsize);
+always_inline void *shrink(heap *h, lua_request r, bool equipped) {
+  void *moved = move(h, r, equipped);
   give_back(lua_heap_account(h), r.osize - r.nsize);
   return moved;
 }
 
-static void *grow(heap *h, lua_request r) {
+always_inline void *grow(heap *h, lua_request r, bool equipped) {
   lua_account *account = lua_heap_account(h);
   size_t growth = r.nsize - r.osize;
   bool far = lua_account_is_far(account, r, growth);
   if (!far && !lua_limit_admit(h, r)) return NULL;
-  void *moved = move(h, r.block, r.osize, r.nsize);
+  void *moved = move(h, r, equipped);
   if (moved == NULL) {
     lua_limit_refuse(h, r);
     return NULL;
   }
-  account->left -= (ptrdiff_t)growth;
+  account_set_left(account, account->left - (ptrdiff_t)growth);
   if (!far) lua_limit_admitted(h, r, growth);
   return moved;
 }
 
 static __attribute__((noinline)) void *resize(heap *h, void *block, size_t osize, size_t nsize) {
   lua_request r = {block, osize, nsize};
-  return nsize > osize ? grow(h, r) : shrink(h, r);
+  return nsize > osize ? grow(h, r, false) : shrink(h, r, false);
+}
+
+static void *equipped_call(heap *h, lua_request r) {
+  lua_kit_count(h, r);
+  if (r.block == NULL) return r.nsize ? new_slow(h, r, true) : NULL;
+  if (r.nsize != 0) return r.nsize > r.osize ? grow(h, r, true) : shrink(h, r, true);
+  lua_kit_free(h, r.block, r.osize);
+  give_back(lua_heap_account(h), r.osize);
+  return NULL;
+}
+
+static void *on_equipped_heap(heap *h, lua_request r) {
+  lua_heap_enter(h);
+  void *block = equipped_call(h, r);
+  lua_heap_leave(h);
+  return block;
 }
 
 /* On the calling thread's heap, where any thread may free. */
@@ -116,18 +94,20 @@ static void *on_thread_heap(void *block, size_t nsize) {
  * so that they can go on here by a jump: no register is set up for it, and none is saved on their way.
  */
 static never_inline void *uncommon(void *ud, void *block, size_t osize, size_t nsize) {
-  heap *h = ud;
-  if (h == NULL) return on_thread_heap(block, nsize);
-  if (block == NULL) return new_slow(h, (lua_request){NULL, osize, nsize});
+  heap *h = lua_heap_core(ud);
+  lua_request r = {block, osize, nsize};
+  if (ud == NULL) return on_thread_heap(block, nsize);
+  if (lua_heap_is_equipped(ud)) return on_equipped_heap(h, r);
+  if (block == NULL) return new_slow(h, r, false);
   give_back(lua_heap_account(h), osize);
-  release(h, block, osize);
+  lua_memory_free(h, block, osize);
   return NULL;
 }
 
 void *scalloc_lua_alloc(void *ud, void *block, size_t osize, size_t nsize) {
   heap *h = ud;
-  if (unlikely(h == NULL)) return uncommon(ud, block, osize, nsize);
-  if (block == NULL) { /* osize is a type tag */
+  if (unlikely((intptr_t)ud <= 0)) return uncommon(ud, block, osize, nsize); /* none, or an equipped one */
+  if (block == NULL) {                                                       /* osize is a type tag */
     if (nsize == 0) return NULL;
 #if !TRACKED
     lua_account *account = lua_heap_account(h);
@@ -136,7 +116,7 @@ void *scalloc_lua_alloc(void *ud, void *block, size_t osize, size_t nsize) {
     if (unlikely(left < 0)) return uncommon(ud, block, osize, nsize);
     void *fresh = fast_alloc(h, (nsize + 7) & ~(size_t)7);
     if (unlikely(fresh == NULL)) return uncommon(ud, block, osize, nsize);
-    account->left = left;
+    account_set_left(account, left);
     return fresh;
 #else
     return uncommon(ud, block, osize, nsize);
@@ -146,8 +126,13 @@ void *scalloc_lua_alloc(void *ud, void *block, size_t osize, size_t nsize) {
 #if TRACKED
   return uncommon(ud, block, osize, nsize);
 #else
-  if (unlikely(!fast_free(slot_of(h, block), block))) return uncommon(ud, block, osize, nsize);
+  if (unlikely(!fast_free(lua_memory_slot(h, block), block))) return uncommon(ud, block, osize, nsize);
   give_back(lua_heap_account(h), osize);
   return NULL;
 #endif
+}
+
+void *scalloc_lua_alloc_shared(void *ud, void *block, size_t osize, size_t nsize) {
+  if (ud != NULL && !lua_heap_is_shared(ud)) os_panic("heap", ud, "is used by alloc_shared, but was made without SHARED");
+  return scalloc_lua_alloc(ud, block, osize, nsize);
 }

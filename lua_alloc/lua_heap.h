@@ -3,11 +3,15 @@
  *
  *   lua_alloc.c   the lua_Alloc function and its two fast paths      lua_stats.c   figures, JSON, walk, leaks
  *   lua_limit.c   limits, pressure, budgets, refusals                lua_state.c   heaps and states: made, called, closed
- *   lua_close.c   closing a state without a visit to its objects
+ *   lua_kit.c     equipped heaps: flags of the configuration         lua_close.c   closing a state without a visit to its objects
+ *   lua_record.h  what is kept at the end of their blocks            lua_pool.c    a fixed piece of memory for one heap
  *
  * One word decides whether a growth may be fast: `left`, the distance from the bytes in use to the nearest event. An event is
  * whatever has to be looked at: a limit, the soft limit, the end of a budget, or (at 0) something that concerns every growth.
  * Beyond it lua_limit.c sorts out which it is. `used` is always `mark - left`, exact.
+ *
+ * A heap with flags that every call has to look at is *equipped*. Its handle has the highest bit set, so that the one test which
+ * finds a NULL handle finds it too: the fast paths of the other heaps pay nothing.
  */
 #ifndef SCALLOC_LUA_HEAP_H
 #define SCALLOC_LUA_HEAP_H
@@ -20,7 +24,9 @@
 #define lua_limit_admitted scalloc_private_lua_limit_admitted
 #define lua_limit_ceiling scalloc_private_lua_limit_ceiling
 #define lua_limit_init scalloc_private_lua_limit_init
+#define lua_limit_peak scalloc_private_lua_limit_peak
 #define lua_limit_refuse scalloc_private_lua_limit_refuse
+#define lua_stats_report_leaks scalloc_private_lua_stats_report_leaks
 #define lua_limit_set scalloc_private_lua_limit_set
 
 /* The arguments of a call. */
@@ -45,6 +51,7 @@ typedef struct {
   bool calling;   /* on_pressure runs */
   bool refused;   /* `request` was refused, and no growth came since */
   lua_request request;
+  struct lua_kit *kit; /* NULL: neither flags nor group */
   uint64_t refusals, emergencies, failures, pressures;
   void (*on_pressure)(void *userdata, scalloc_lua_heap *heap, size_t used, size_t limit);
   void *userdata;
@@ -56,9 +63,25 @@ typedef struct {
 
 _Static_assert(sizeof(lua_account) <= HEAP_CLIENT_BYTES, "the account lies inside the heap structure");
 
-always_inline heap *lua_heap_core(const scalloc_lua_heap *h) { return (heap *)h; }
-always_inline scalloc_lua_heap *lua_heap_handle(heap *h) { return (scalloc_lua_heap *)h; }
+#define LUA_EQUIPPED ((uintptr_t)1 << 63)
+
+always_inline bool lua_heap_is_equipped(const void *handle) { return ((uintptr_t)handle & LUA_EQUIPPED) != 0; }
+always_inline heap *lua_heap_core(const scalloc_lua_heap *handle) { return (heap *)((uintptr_t)handle & ~LUA_EQUIPPED); }
 always_inline lua_account *lua_heap_account(heap *h) { return (lua_account *)(void *)h->client; }
+
+/* What programs have of a heap. */
+always_inline scalloc_lua_heap *lua_heap_handle(heap *h) {
+  return (scalloc_lua_heap *)((uintptr_t)h | (lua_heap_account(h)->kit ? LUA_EQUIPPED : 0));
+}
+
+/* `left` has one writer, but the sum over a group is read by others: under TSan as an atomic. */
+always_inline void account_set_left(lua_account *account, ptrdiff_t left) {
+#if UNDER_TSAN
+  word_store_relaxed((volatile word_t *)&account->left, (word_t)left);
+#else
+  account->left = left;
+#endif
+}
 
 always_inline size_t lua_account_used(const lua_account *account) { return (size_t)(account->mark - account->left); }
 
@@ -94,6 +117,12 @@ void lua_limit_init(heap *h, const scalloc_lua_config *config);
 
 /* Soft and hard limit: bytes, 0 = none. */
 void lua_limit_set(heap *h, size_t soft, size_t hard);
+
+/* The largest use there has been, which reset makes the present one. */
+size_t lua_limit_peak(heap *h, bool reset);
+
+/* lua_stats.c: a line on stderr if blocks live in a heap with STATS whose state has been closed. */
+void lua_stats_report_leaks(heap *h);
 
 /* Sets the ceiling of the innermost budget, in bytes of use; SIZE_MAX = none. */
 void lua_limit_ceiling(heap *h, size_t ceiling);

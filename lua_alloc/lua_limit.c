@@ -11,7 +11,7 @@
  */
 #include <errno.h>
 
-#include "lua_heap.h"
+#include "lua_kit.h"
 
 static size_t nearer(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -27,7 +27,7 @@ static void place(lua_account *account) {
   }
   if (account->growths >= 0 || account->refused || account->most < DIRECT_MAX) mark = 0;
   account->mark = (ptrdiff_t)mark;
-  account->left = account->mark - used;
+  account_set_left(account, account->mark - used);
   account->least = account->mark - peak;
 }
 
@@ -120,35 +120,56 @@ void lua_limit_admitted(heap *h, lua_request r, size_t growth) {
 /* ---- what is asked of a heap ------------------------------------------------------------------------------------------- */
 
 void scalloc_lua_arm(scalloc_lua_heap *lua_heap) {
-  lua_account *account = lua_heap_account(lua_heap_core(lua_heap));
-  if (account->armed++ == 0) account->above = false;
-  place(account);
+  heap *h = lua_heap_core(lua_heap);
+  lua_heap_enter(h);
+  if (lua_heap_account(h)->armed++ == 0) lua_heap_account(h)->above = false;
+  place(lua_heap_account(h));
+  lua_heap_leave(h);
 }
 
 void scalloc_lua_disarm(scalloc_lua_heap *lua_heap) {
-  lua_account *account = lua_heap_account(lua_heap_core(lua_heap));
-  if (account->armed > 0) account->armed--;
-  place(account);
+  heap *h = lua_heap_core(lua_heap);
+  lua_heap_enter(h);
+  if (lua_heap_account(h)->armed > 0) lua_heap_account(h)->armed--;
+  place(lua_heap_account(h));
+  lua_heap_leave(h);
 }
 
 void scalloc_lua_limit(scalloc_lua_heap *lua_heap, size_t soft, size_t hard) {
-  lua_limit_set(lua_heap_core(lua_heap), soft, hard);
+  heap *h = lua_heap_core(lua_heap);
+  lua_heap_enter(h);
+  lua_limit_set(h, soft, hard);
+  lua_heap_leave(h);
 }
 
 void scalloc_lua_fail_after(scalloc_lua_heap *lua_heap, long growths) {
-  lua_account *account = lua_heap_account(lua_heap_core(lua_heap));
-  account->growths = growths < 0 ? -1 : growths;
-  place(account);
+  heap *h = lua_heap_core(lua_heap);
+  lua_heap_enter(h);
+  lua_heap_account(h)->growths = growths < 0 ? -1 : growths;
+  place(lua_heap_account(h));
+  lua_heap_leave(h);
 }
 
 size_t scalloc_lua_used(const scalloc_lua_heap *lua_heap) {
-  return lua_account_used(lua_heap_account(lua_heap_core(lua_heap)));
+  heap *h = lua_heap_core(lua_heap);
+  lua_heap_enter(h);
+  size_t used = lua_account_used(lua_heap_account(h));
+  lua_heap_leave(h);
+  return used;
 }
 
-size_t scalloc_lua_peak(scalloc_lua_heap *lua_heap, bool reset) {
-  lua_account *account = lua_heap_account(lua_heap_core(lua_heap));
+size_t lua_limit_peak(heap *h, bool reset) {
+  lua_account *account = lua_heap_account(h);
   lua_account_peak(account);
   size_t peak = (size_t)(account->mark - account->least);
   if (reset) account->least = account->left;
+  return peak;
+}
+
+size_t scalloc_lua_peak(scalloc_lua_heap *lua_heap, bool reset) {
+  heap *h = lua_heap_core(lua_heap);
+  lua_heap_enter(h);
+  size_t peak = lua_limit_peak(h, reset);
+  lua_heap_leave(h);
   return peak;
 }

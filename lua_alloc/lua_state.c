@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-#include "lua_heap.h"
+#include "lua_kit.h"
 
 /* ---- heaps ------------------------------------------------------------------------------------------------------------ */
 
@@ -20,18 +20,18 @@ static scalloc_lua_config complete(const scalloc_lua_config *config) {
 
 scalloc_lua_heap *scalloc_lua_heap_new(const scalloc_lua_config *given) {
   scalloc_lua_config config = complete(given);
-  if (config.flags != 0 || config.group != NULL) {
-    errno = EINVAL;
-    return NULL;
-  }
   heap *h = heap_create(HEAP_EXCLUSIVE);
   if (h == NULL) return NULL;
   lua_limit_init(h, &config);
-  return lua_heap_handle(h);
+  if (config.group == NULL && lua_kit_make(h, &config)) return lua_heap_handle(h);
+  heap_end(h);
+  return NULL;
 }
 
 void scalloc_lua_heap_destroy(scalloc_lua_heap *lua_heap) {
-  if (lua_heap) heap_end(lua_heap_core(lua_heap));
+  if (lua_heap == NULL) return;
+  lua_kit_end(lua_heap_core(lua_heap));
+  heap_end(lua_heap_core(lua_heap));
 }
 
 /* ---- states ----------------------------------------------------------------------------------------------------------- */
@@ -105,6 +105,7 @@ void scalloc_lua_close(lua_State *L, scalloc_lua_close_mode mode) {
     lua_close_fast(L, lua_heap);
   else if (lua_heap == NULL || mode == SCALLOC_LUA_CLOSE_FULL)
     lua_close(L);
+  if (lua_heap != NULL && mode == SCALLOC_LUA_CLOSE_FULL) lua_stats_report_leaks(lua_heap_core(lua_heap));
   scalloc_lua_heap_destroy(lua_heap);
 }
 

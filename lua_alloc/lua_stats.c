@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "blocks.h"
-#include "lua_heap.h"
+#include "lua_kit.h"
 #include "walk.h"
 
 _Static_assert(SCALLOC_LUA_CLASSES == CLASSES + 1, "a class for each size class, and one for large blocks");
@@ -16,6 +15,35 @@ typedef struct {
   walk_totals totals;
   scalloc_lua_stats *stats;
 } counting;
+
+typedef struct {
+  scalloc_lua_visit *visit;
+  void *userdata;
+  size_t count;
+} walking;
+
+static void count_block(void *context, const scalloc_lua_block *block) {
+  walking *w = context;
+  w->count++;
+  if (w->visit) w->visit(w->userdata, block);
+}
+
+static size_t count_blocks(heap *h) {
+  walking w = {NULL, NULL, 0};
+  lua_kit_each(h, count_block, &w);
+  return w.count;
+}
+
+size_t scalloc_lua_walk(scalloc_lua_heap *lua_heap, scalloc_lua_visit *visit, void *userdata) {
+  walking w = {visit, userdata, 0};
+  heap *h = lua_heap_core(lua_heap);
+  lua_heap_enter(h);
+  lua_kit_each(h, count_block, &w);
+  lua_heap_leave(h);
+  return w.count;
+}
+
+/* ---- figures ------------------------------------------------------------------------------------------------------------- */
 
 /* Blocks of a span that are handed out; in tracked builds those that wait in the quarantine as well. */
 static size_t live_blocks(const span *s) {
@@ -40,7 +68,7 @@ static scalloc_lua_stats read_account(heap *h) {
   const lua_account *account = lua_heap_account(h);
   scalloc_lua_stats stats = {.size = sizeof stats,
                              .used = lua_account_used(account),
-                             .peak = scalloc_lua_peak(lua_heap_handle(h), false),
+                             .peak = lua_limit_peak(h, false),
                              .soft_limit = limit_or_0(account->soft),
                              .hard_limit = limit_or_0(account->hard),
                              .max_block = limit_or_0(account->max_block),
@@ -54,7 +82,8 @@ static scalloc_lua_stats read_account(heap *h) {
 
 static void read_spans(heap *h, scalloc_lua_stats *stats) {
   counting c = {.stats = stats};
-  heap_each_span(h, count_span, &c);
+  heap *part;
+  for (unsigned i = 0; (part = lua_kit_heap(h, i)) != NULL; i++) heap_each_span(part, count_span, &c);
   for (unsigned i = 0; i < CLASSES; i++) stats->classes[i].size = class_size(i);
   stats->classes[CLASSES].size = LARGE_MIN;
   stats->committed = c.totals.committed;
@@ -64,11 +93,29 @@ static void read_spans(heap *h, scalloc_lua_stats *stats) {
   stats->large = c.totals.large;
 }
 
+/* Core heaps have the pool's memory as a block of theirs, and those that a guard holds back. */
+static void read_kit(const lua_kit *kit, scalloc_lua_stats *stats) {
+  if (kit == NULL) return;
+  if (kit->pool) {
+    stats->pool_bytes = kit->pool_bytes;
+    stats->blocks += lua_pool_live(kit->pool) - 1;
+  }
+  stats->blocks -= kit->held_count;
+  stats->handed_out = kit->handed_out;
+  stats->calls = kit->calls;
+  memcpy(stats->tags, kit->tags, sizeof stats->tags);
+  memcpy(stats->lifetimes, kit->lifetimes, sizeof stats->lifetimes);
+}
+
 bool scalloc_lua_stats_read(const scalloc_lua_heap *lua_heap, scalloc_lua_stats *out) {
-  size_t size = out->size;
-  if (size < sizeof(scalloc_lua_stats)) return false; /* the first version is the smallest */
-  scalloc_lua_stats stats = read_account(lua_heap_core(lua_heap));
-  read_spans(lua_heap_core(lua_heap), &stats);
+  heap *h = lua_heap_core(lua_heap);
+  if (out->size < sizeof(scalloc_lua_stats)) return false; /* the first version is the smallest */
+  lua_heap_enter(h);
+  scalloc_lua_stats stats = read_account(h);
+  read_spans(h, &stats);
+  read_kit(lua_heap_kit(h), &stats);
+  if (TRACKED) stats.blocks = count_blocks(h); /* without those that its quarantine holds back */
+  lua_heap_leave(h);
   memcpy(out, &stats, sizeof stats);
   return true;
 }
@@ -86,31 +133,20 @@ size_t scalloc_lua_stats_json(scalloc_lua_heap *lua_heap, char *buffer, size_t s
   return n < 0 ? 0 : (size_t)n;
 }
 
-/* ---- block by block ------------------------------------------------------------------------------------------------------ */
-
-typedef struct {
-  scalloc_lua_visit *visit;
-  void *userdata;
-  size_t count;
-} walking;
-
-static void visit_block(void *context, void *start, size_t size, size_t room) {
-  walking *w = context;
-  scalloc_lua_block block = {.start = start, .size = size, .room = room, .tag = -1};
-  w->count++;
-  if (w->visit) w->visit(w->userdata, &block);
-}
-
-size_t scalloc_lua_walk(scalloc_lua_heap *lua_heap, scalloc_lua_visit *visit, void *userdata) {
-  walking w = {visit, userdata, 0};
-  blocks_each(lua_heap_core(lua_heap), visit_block, &w);
-  return w.count;
-}
-
-static void add_live(span *s, void *sum) { *(size_t *)sum += live_blocks(s); }
-
 size_t scalloc_lua_leaks(const scalloc_lua_heap *lua_heap) {
-  size_t sum = 0;
-  heap_each_span(lua_heap_core(lua_heap), add_live, &sum);
-  return sum;
+  scalloc_lua_stats stats = {.size = sizeof stats};
+  scalloc_lua_stats_read(lua_heap, &stats);
+  return stats.blocks;
+}
+
+void lua_stats_report_leaks(heap *h) {
+  const lua_kit *kit = lua_heap_kit(h);
+  const char *name = lua_heap_account(h)->name;
+  size_t leaks = kit && kit->flags & SCALLOC_LUA_STATS ? scalloc_lua_leaks(lua_heap_handle(h)) : 0;
+  if (leaks == 0) return;
+  fprintf(stderr, "scalloc: Lua heap %s: %zu blocks, %zu bytes were leaked:", name ? name : "without a name", leaks,
+          lua_account_used(lua_heap_account(h)));
+  for (unsigned type = 0; type < SCALLOC_LUA_TAGS; type++)
+    if (kit->tags[type].live) fprintf(stderr, " %zu of type %u", kit->tags[type].live, type);
+  fputc('\n', stderr);
 }

@@ -153,7 +153,8 @@ static bool check_hot(report *r, const heap *h) {
   return true;
 }
 
-static bool check_heap(report *r, const heap *h) {
+static bool check_heap(report *r, heap *h) {
+  if (h->verify && !h->verify(h, r->why, r->size)) return false;
   if (!check_list(r, h, &h->all, LIST_ALL) || !check_list(r, h, &h->mail, LIST_MAIL)) return false;
   for (unsigned c = 0; c < CLASSES; c++) {
     if (!check_list(r, h, &h->sets[c], LIST_SET)) return false;

@@ -35,6 +35,7 @@ static void reset(heap *h, heap_kind kind) {
   half_store_relaxed(&h->mailed, 0);
   h->slots = (uintptr_t)arena.table - (arena.base >> SPAN_SHIFT << SLOT_SHIFT);
   h->kind = kind;
+  h->verify = NULL;
 }
 
 static heap *fresh(void) {
@@ -142,6 +143,11 @@ void heap_end(heap *h) {
   word_store_release(&h->status, HEAP_UNUSED);
   stack_push(&unused_heaps, link_of_heap, h->id);
   purge_tick();
+}
+
+heap *heap_of_address(const void *address) {
+  const span *s = span_of(address);
+  return s ? owner_heap(word_load_acquire(&s->owner)) : NULL;
 }
 
 void heap_each_span(heap *h, void (*visit)(span *s, void *context), void *context) {

@@ -46,8 +46,9 @@ struct scalloc_heap {
   uintptr_t slots;       /* where the slot of address 0 would lie, so that a sibling library needs no symbol of this one */
   uint64_t remote_frees; /* frees of others' blocks done by this heap's user */
   uint64_t adoptions;
-  heap_kind kind; /* constant in use */
-  uint32_t id;    /* constant for ever, from 1 */
+  heap_kind kind;                                  /* constant in use */
+  uint32_t id;                                     /* constant for ever, from 1 */
+  bool (*verify)(heap *h, char *why, size_t size); /* the packaging's part of scalloc_check; NULL: none */
   _Alignas(16) char client[HEAP_CLIENT_BYTES];
   /* ---- shared ---- */
   spin_lock lock aligned_to(CACHE_LINE); /* the lists, in_list and link of their spans, status; owner changes of these */
@@ -128,6 +129,9 @@ heap *heap_orphans(void);
 
 /* Frees of others' blocks that no heap's counter has. */
 uint64_t heap_remote_frees_without_heap(void);
+
+/* The heap that owns the span of any address; NULL: none does. */
+private_api heap *heap_of_address(const void *address);
 
 /* Visits the spans of one heap: its own `all` list. */
 private_api void heap_each_span(heap *h, void (*visit)(span *s, void *context), void *context);

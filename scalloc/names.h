@@ -56,6 +56,7 @@
 #define heap_no_span scalloc_private_heap_no_span
 #define heap_notified scalloc_private_heap_notified
 #define heap_orphans scalloc_private_heap_orphans
+#define heap_of_address scalloc_private_heap_of_address
 #define heap_reallocate scalloc_private_heap_reallocate
 #define heap_rebuild_stacks scalloc_private_heap_rebuild_stacks
 #define heap_refill scalloc_private_heap_refill
@@ -92,6 +93,7 @@
 #define os_catch_faults scalloc_private_os_catch_faults
 #define os_close scalloc_private_os_close
 #define os_environment scalloc_private_os_environment
+#define os_lock scalloc_private_os_lock
 #define os_now_ms scalloc_private_os_now_ms
 #define os_open scalloc_private_os_open
 #define os_page_size scalloc_private_os_page_size
@@ -101,6 +103,7 @@
 #define os_reserve scalloc_private_os_reserve
 #define os_secret scalloc_private_os_secret
 #define os_under_valgrind scalloc_private_os_under_valgrind
+#define os_unlock scalloc_private_os_unlock
 #define os_write_stderr scalloc_private_os_write_stderr
 #define os_yield scalloc_private_os_yield
 #define pool_count scalloc_private_pool_count

@@ -9,6 +9,10 @@
 
 #include "platform.h"
 
+/* Keeps pages in memory, and touches them; false and errno: the system or a limit of the process refuses. And lets them go. */
+private_api bool os_lock(void *start, size_t bytes);
+private_api void os_unlock(void *start, size_t bytes);
+
 /* Reserves address space without access or backing, near `hint` if that is free; NULL when refused. */
 private_api void *os_reserve(void *hint, size_t bytes);
 

@@ -31,6 +31,14 @@ bool os_close(void *start, size_t bytes) {
   return closed;
 }
 
+bool os_lock(void *start, size_t bytes) { return mlock(start, bytes) == 0; }
+
+void os_unlock(void *start, size_t bytes) {
+  int saved = errno;
+  munlock(start, bytes);
+  errno = saved;
+}
+
 bool os_purge(void *start, size_t bytes) {
   int failed, saved = errno; /* frees purge, and keep errno */
   do {

@@ -20,7 +20,7 @@ supply.h supply.c
 lend.h lend.c
 fault.h fault.c
 heap.h track.h guard.h guard.c quarantine.h quarantine.c lists.h lists.c steps.h steps.c refill.c heap.c
-fast.h walk.h walk.c
+fast.h walk.h walk.c blocks.h blocks.c
 fork.h fork.c
 thread.h thread.c track.c
 malloc.c stats.c check.c

@@ -34,6 +34,12 @@ typedef struct scalloc_lua_heap scalloc_lua_heap;
  */
 SCALLOC_API void *scalloc_lua_alloc(void *ud, void *ptr, size_t osize, size_t nsize);
 
+/*
+ * The same where any thread may call it at any time: ud is a SHARED heap or NULL; another one ends the process with a line. For
+ * those who borrow the allocator of a state, and as the function that frees external strings of Lua 5.5.
+ */
+SCALLOC_API void *scalloc_lua_alloc_shared(void *ud, void *ptr, size_t osize, size_t nsize);
+
 /* ---- heaps ------------------------------------------------------------------------------------------------------------- */
 
 typedef struct scalloc_lua_group scalloc_lua_group;
@@ -46,7 +52,7 @@ typedef struct scalloc_lua_config {
    */
   size_t soft_limit, hard_limit; /* of the bytes in use */
   size_t max_block;              /* of one block */
-  unsigned flags;                /* 0; others are refused with EINVAL */
+  unsigned flags;                /* SCALLOC_LUA_SHARED and so on; unknown ones are refused with EINVAL */
   scalloc_lua_group *group;      /* NULL; others are refused with EINVAL */
   const char *name;              /* for messages, not copied; may be NULL */
   /*
@@ -56,9 +62,31 @@ typedef struct scalloc_lua_config {
    */
   void (*on_pressure)(void *userdata, scalloc_lua_heap *heap, size_t used, size_t limit);
   void *userdata;
+  /*
+   * Bytes, 0 = none: a fixed piece of memory, touched when the heap is made, out of which blocks come in bounded time and
+   * without a system call. When it is full, further blocks come as without it; LOCKED: there are no further blocks.
+   */
+  size_t prealloc;
 } scalloc_lua_config;
 
-/* A new heap; config NULL = defaults. NULL and ENOMEM if there is no memory, EINVAL for a member that this version has not. */
+/*
+ * Flags of a heap. A heap with any of them, or with prealloc, is slower at each call, since it has no fast paths; other heaps
+ * pay nothing for it. They combine, but for TAG_SEGREGATE with prealloc.
+ */
+enum {
+  SCALLOC_LUA_SHARED = 1,         /* any thread may use the heap and free its blocks at any time, under a lock per call */
+  SCALLOC_LUA_LOCKED = 2,         /* real time: nothing but `prealloc`, which must be given, and that locked in memory */
+  SCALLOC_LUA_GUARD = 4,          /* faults of C code end the process with a line: see docs/lua.md */
+  SCALLOC_LUA_ZERO_ON_FREE = 8,   /* no byte of a freed block, or of the heap when it has ended, is left to read */
+  SCALLOC_LUA_STATS = 16,         /* counts by type, sizes and types in a walk, leaks told by a FULL close; 8 bytes a block */
+  SCALLOC_LUA_PROFILE = 32,       /* STATS, and ages */
+  SCALLOC_LUA_TAG_SEGREGATE = 64, /* strings; tables; functions; userdata and threads; the rest: none shares a span */
+};
+
+/*
+ * A new heap; config NULL = defaults. NULL and ENOMEM if there is no memory, EINVAL for flags that do not go together or are
+ * not known. LOCKED: NULL and mlock's errno, which is ENOMEM or EPERM when RLIMIT_MEMLOCK does not allow it.
+ */
 SCALLOC_API scalloc_lua_heap *scalloc_lua_heap_new(const scalloc_lua_config *config);
 
 /* Ends the heap with all its blocks, O(spans). No state may live in it any more. NULL is ignored. */
@@ -125,7 +153,10 @@ SCALLOC_API size_t scalloc_lua_used(const scalloc_lua_heap *heap);
 SCALLOC_API size_t scalloc_lua_peak(scalloc_lua_heap *heap, bool reset);
 
 enum {
-  SCALLOC_LUA_CLASSES = 69 /* size classes of blocks, and one for all that are larger */
+  SCALLOC_LUA_TAGS = 11,      /* types of blocks, as Lua names them: 0 = the rest, 4 string, 5 table, 6 function, 7 userdata,
+                                 8 thread, 9 upvalue, 10 prototype */
+  SCALLOC_LUA_LIFETIMES = 48, /* ages by their power of two */
+  SCALLOC_LUA_CLASSES = 69    /* size classes of blocks, and one for all that are larger */
 };
 
 typedef struct scalloc_lua_class {
@@ -133,6 +164,16 @@ typedef struct scalloc_lua_class {
   size_t live;  /* blocks handed out */
   size_t spans; /* that hold them */
 } scalloc_lua_class;
+
+typedef struct scalloc_lua_tag {
+  size_t live, bytes;                  /* STATS: blocks, bytes asked for */
+  unsigned long long made, made_bytes; /* new blocks since the heap was made; Lua grows some of them as type 0 */
+} scalloc_lua_tag;
+
+typedef struct scalloc_lua_calls {
+  unsigned long long made, freed, grown, shrunk; /* new blocks asked for, whether or not there was memory; ... */
+  unsigned long long same, nothing;              /* resizes to the same size; frees of NULL */
+} scalloc_lua_calls;
 
 typedef struct scalloc_lua_stats {
   size_t size;                              /* sizeof (scalloc_lua_stats); members may be added at the end */
@@ -146,6 +187,13 @@ typedef struct scalloc_lua_stats {
   unsigned long long failures;              /* growths refused for good, each an error that no script can forge */
   unsigned long long pressures;             /* calls of on_pressure, or that there would have been */
   scalloc_lua_class classes[SCALLOC_LUA_CLASSES];
+  /* Heaps with flags or prealloc; 0 for others. */
+  size_t pool_bytes;             /* of the fixed piece of memory, and what it needs itself */
+  unsigned long long handed_out; /* bytes asked for since the heap was made */
+  scalloc_lua_calls calls;
+  scalloc_lua_tag tags[SCALLOC_LUA_TAGS];
+  /* PROFILE: blocks freed after 2^i bytes and less than twice as many had been handed out since their birth. */
+  unsigned long long lifetimes[SCALLOC_LUA_LIFETIMES];
 } scalloc_lua_stats;
 
 /* Fills *out, of which the caller has set `size`. False: `size` is too small for any version. O(spans). */
@@ -159,10 +207,10 @@ SCALLOC_API size_t scalloc_lua_stats_json(scalloc_lua_heap *heap, char *buffer, 
 
 typedef struct scalloc_lua_block {
   void *start;
-  size_t size;               /* bytes asked for, where that is known, else as room */
+  size_t size;               /* bytes asked for; without STATS as room */
   size_t room;               /* bytes the block has */
-  int tag;                   /* type it was made with: 0, 4 .. 10; -1: not known */
-  unsigned long long serial; /* bytes the heap had handed out before it; 0: not known */
+  int tag;                   /* STATS: the type it was made with; -1: not known */
+  unsigned long long serial; /* STATS: bytes the heap had handed out before it, to 16; else 0 */
 } scalloc_lua_block;
 
 typedef void scalloc_lua_visit(void *userdata, const scalloc_lua_block *block);
@@ -173,7 +221,8 @@ typedef void scalloc_lua_visit(void *userdata, const scalloc_lua_block *block);
  */
 SCALLOC_API size_t scalloc_lua_walk(scalloc_lua_heap *heap, scalloc_lua_visit *visit, void *userdata);
 
-/* Blocks that are live; when the state has been closed by lua_close, those that were leaked. O(spans). */
+/* Blocks that are live. When the state has been closed by lua_close, they were leaked; a FULL close of a heap with STATS
+   tells of them in a line on stderr. O(spans). */
 SCALLOC_API size_t scalloc_lua_leaks(const scalloc_lua_heap *heap);
 
 /* The Lua module `scalloc`: for package.preload, luaL_requiref, or as scalloc.so by require. */
