@@ -97,12 +97,15 @@ static void wipe_span(span *s, void *context) {
   memset(address_of(context, s), 0, large ? s->large_bytes : s->bump);
 }
 
+static void each_span(heap *h, void (*visit)(span *s, void *context)) {
+  heap *part = h;
+  for (unsigned i = 1; part != NULL; part = lua_kit_heap(h, i++)) heap_each_span(part, visit, h);
+}
+
 void lua_kit_end(heap *h) {
   lua_kit *kit = lua_heap_kit(h);
   if (kit == NULL) return;
-  heap *part;
-  if (!TRACKED && kit->flags & SCALLOC_LUA_ZERO_ON_FREE) /* tracked builds always do */
-    for (unsigned i = 0; (part = lua_kit_heap(h, i)) != NULL; i++) heap_each_span(part, wipe_span, h);
+  if (!TRACKED && kit->flags & SCALLOC_LUA_ZERO_ON_FREE) each_span(h, wipe_span); /* tracked builds always do */
   if (kit->pool_memory && kit->flags & SCALLOC_LUA_LOCKED) os_unlock(kit->pool_memory, kit->pool_bytes);
   for (unsigned i = 1; i < LUA_PARTS; i++)
     if (kit->parts[i]) heap_end(kit->parts[i]);
@@ -130,10 +133,10 @@ static void verify_in_pool(void *context, void *block, size_t room) { verify_blo
 
 static bool verify(heap *h, char *why, size_t size) {
   finding f = {.kit = lua_heap_kit(h)};
-  heap *part;
   if (f.kit->pool) f.what = lua_pool_check(f.kit->pool), f.where = f.kit->pool_memory;
   if (f.kit->flags & SCALLOC_LUA_GUARD) {
-    for (unsigned i = 0; (part = lua_kit_heap(h, i)) != NULL; i++) blocks_each(part, verify_block, &f);
+    heap *part = h;
+    for (unsigned i = 1; part != NULL; part = lua_kit_heap(h, i++)) blocks_each(part, verify_block, &f);
     if (f.kit->pool && !f.what) lua_pool_each(f.kit->pool, verify_in_pool, &f);
   }
   if (f.what) snprintf(why, size, "Lua heap: %p: %s", f.where, f.what);

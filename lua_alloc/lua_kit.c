@@ -73,7 +73,7 @@ static void add_tag(lua_kit *kit, unsigned type, size_t size) {
   tag->bytes += size;
 }
 
-static void note(lua_kit *kit, void *block, lua_record r) {
+static void set_record(lua_kit *kit, void *block, lua_record r) {
   size_t room = room_of(kit, block);
   record_put(block, room, r);
   if (kit->flags & SCALLOC_LUA_GUARD) lua_guard_write((char *)block + r.size, record_start(block, room));
@@ -107,7 +107,7 @@ void *lua_kit_new(heap *h, size_t type, size_t size) {
   void *block = take(kit, part_of(type), memory_for(kit, size));
   if (block == NULL) return NULL;
   if (type >= SCALLOC_LUA_TAGS) type = 0;
-  if (kit->flags & RECORDS) note(kit, block, (lua_record){size, (unsigned)type, kit->handed_out});
+  if (kit->flags & RECORDS) set_record(kit, block, (lua_record){size, (unsigned)type, kit->handed_out});
   kit->tags[type].made++;
   kit->tags[type].made_bytes += size;
   kit->handed_out += size;
@@ -176,7 +176,7 @@ void *lua_kit_resize(heap *h, void *block, size_t osize, size_t nsize) {
   if (nsize > PTRDIFF_MAX - 4 * (size_t)PAGE) return NULL;
   lua_record r = forget(kit, block, osize);
   void *moved = nsize == r.size ? block : resize_memory(kit, block, r, nsize);
-  if (kit->flags & RECORDS) note(kit, moved ? moved : block, (lua_record){moved ? nsize : r.size, r.type, r.birth});
+  if (kit->flags & RECORDS) set_record(kit, moved ? moved : block, (lua_record){moved ? nsize : r.size, r.type, r.birth});
   if (moved && nsize > osize) kit->handed_out += nsize - osize;
   return moved;
 }
@@ -207,7 +207,7 @@ static void visit_in_pool(void *context, void *start, size_t room) { visit_block
 
 void lua_kit_each(heap *h, scalloc_lua_visit *visit, void *userdata) {
   visitor v = {lua_heap_kit(h), visit, userdata};
-  heap *part;
-  for (unsigned i = 0; (part = lua_kit_heap(h, i)) != NULL; i++) blocks_each(part, visit_block, &v);
+  heap *part = h;
+  for (unsigned i = 1; part != NULL; part = lua_kit_heap(h, i++)) blocks_each(part, visit_block, &v);
   if (v.kit && v.kit->pool) lua_pool_each(v.kit->pool, visit_in_pool, &v);
 }

@@ -70,7 +70,7 @@ bool lua_kit_make(heap *h, const scalloc_lua_config *config);
 /* Before the heap ends. */
 void lua_kit_end(heap *h);
 
-void *lua_kit_new(heap *h, size_t tag, size_t size);
+void *lua_kit_new(heap *h, size_t type, size_t size);
 void lua_kit_free(heap *h, void *block, size_t size);
 void *lua_kit_resize(heap *h, void *block, size_t osize, size_t nsize); /* a shrink never fails */
 

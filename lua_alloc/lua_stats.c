@@ -82,8 +82,8 @@ static scalloc_lua_stats read_account(heap *h) {
 
 static void read_spans(heap *h, scalloc_lua_stats *stats) {
   counting c = {.stats = stats};
-  heap *part;
-  for (unsigned i = 0; (part = lua_kit_heap(h, i)) != NULL; i++) heap_each_span(part, count_span, &c);
+  heap *part = h;
+  for (unsigned i = 1; part != NULL; part = lua_kit_heap(h, i++)) heap_each_span(part, count_span, &c);
   for (unsigned i = 0; i < CLASSES; i++) stats->classes[i].size = class_size(i);
   stats->classes[CLASSES].size = LARGE_MIN;
   stats->committed = c.totals.committed;
