@@ -1,5 +1,5 @@
-# cmake --install: libraries, headers, programs, the CMake package and the pkg-config files. Four components, which are also the
-# Debian packages (Package.cmake): libraries, boehm, development, tools.
+# cmake --install: libraries, headers, programs, the CMake package and the pkg-config files. Five components, which are also the
+# Debian packages (Package.cmake): libraries, boehm, lua, development, tools.
 include(CMakePackageConfigHelpers)
 
 set(scalloc_package ${CMAKE_INSTALL_LIBDIR}/cmake/scalloc)
@@ -62,9 +62,17 @@ foreach(lua_version ${SCALLOC_OTHER_LUAS})
   endif()
 endforeach()
 set(lua_version "")
+if(TARGET scalloc_lua_preload)
+  install(TARGETS scalloc_lua_preload LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT lua)
+endif()
+# Types for the Lua language server.
+if(TARGET scalloc_module_5.4)
+  install(FILES ${PROJECT_SOURCE_DIR}/lua_alloc/module/library/scalloc.lua DESTINATION ${CMAKE_INSTALL_DATADIR}/scalloc/library
+    COMPONENT lua)
+endif()
 foreach(version 5.1 5.3 5.4)
   if(TARGET scalloc_module_${version})
-    install(TARGETS scalloc_module_${version} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/lua/${version} COMPONENT libraries)
+    install(TARGETS scalloc_module_${version} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/lua/${version} COMPONENT lua)
   endif()
 endforeach()
 scalloc_install_program(scalloc-lua)

@@ -10,6 +10,9 @@ set(CPACK_COMPONENTS_ALL libraries development tools)
 if(TARGET scalloc_boehm)
   list(APPEND CPACK_COMPONENTS_ALL boehm)
 endif()
+if(TARGET scalloc_module_5.4)
+  list(APPEND CPACK_COMPONENTS_ALL lua)
+endif()
 
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
@@ -30,6 +33,8 @@ endmacro()
 set(debian_same "(= ${PROJECT_VERSION})")
 debian(libraries libscalloc0 libs "Memory allocator for Lua and garbage-collected runtimes: the shared libraries")
 debian(boehm libscalloc-boehm0 libs "Memory allocator for Lua and garbage-collected runtimes: the bridge to Boehm GC"
+  "libscalloc0 ${debian_same}")
+debian(lua lua-scalloc interpreters "Memory allocator for Lua and garbage-collected runtimes: the Lua module"
   "libscalloc0 ${debian_same}")
 debian(tools scalloc-tools utils "Memory allocator for Lua and garbage-collected runtimes: programs"
   "libscalloc0 ${debian_same}")

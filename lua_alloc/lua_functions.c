@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "lua_spans.h"
+
 static const char registry_key[] = "scalloc.functions";
 
 static const lua_functions functions = {
@@ -20,6 +22,8 @@ static const lua_functions functions = {
     .peak = scalloc_lua_peak,
     .stats_read = scalloc_lua_stats_read,
     .walk = scalloc_lua_walk,
+    .births = scalloc_lua_spans_births,
+    .handed_out = scalloc_lua_spans_handed_out,
     .check = scalloc_check,
 };
 

@@ -27,6 +27,8 @@ typedef struct {
   size_t (*peak)(scalloc_lua_heap *heap, bool reset);
   bool (*stats_read)(const scalloc_lua_heap *heap, scalloc_lua_stats *out);
   size_t (*walk)(scalloc_lua_heap *heap, scalloc_lua_visit *visit, void *userdata);
+  bool (*births)(scalloc_lua_heap *heap);
+  unsigned long long (*handed_out)(scalloc_lua_heap *heap);
   bool (*check)(char *why, size_t size);
 } lua_functions;
 

@@ -1,9 +1,9 @@
 /*
- * lua_spans.c - the spans of a heap as the heap map shows them. Reads span slots; changes nothing but, when asked, the peak.
+ * lua_spans.c - what the heap map and the profile ask of a heap. Changes nothing but, when asked, the peak.
  */
 #include "lua_spans.h"
 
-#include "lua_heap.h"
+#include "lua_kit.h"
 #include "walk.h"
 
 typedef struct {
@@ -28,12 +28,31 @@ static void visit_span(span *s, void *context) {
 }
 
 void scalloc_lua_spans_each(scalloc_lua_heap *lua_heap, void (*visit)(void *userdata, const lua_span *span), void *userdata) {
+  heap *h = lua_heap_core(lua_heap), *part = h;
   visitor v = {visit, userdata};
-  heap_each_span(lua_heap_core(lua_heap), visit_span, &v);
+  lua_heap_enter(h);
+  for (unsigned i = 1; part != NULL; part = lua_kit_heap(h, i++)) heap_each_span(part, visit_span, &v);
+  lua_heap_leave(h);
 }
 
 void scalloc_lua_spans_peak(scalloc_lua_heap *lua_heap, size_t peak) {
-  lua_account *account = lua_heap_account(lua_heap_core(lua_heap));
+  heap *h = lua_heap_core(lua_heap);
+  lua_account *account = lua_heap_account(h);
+  lua_heap_enter(h);
   ptrdiff_t least = account->mark - (ptrdiff_t)peak;
   if (least < account->least) account->least = least;
+  lua_heap_leave(h);
+}
+
+bool scalloc_lua_spans_births(scalloc_lua_heap *lua_heap) {
+  const lua_kit *kit = lua_heap_kit(lua_heap_core(lua_heap));
+  return kit != NULL && kit->flags & SCALLOC_LUA_STATS;
+}
+
+unsigned long long scalloc_lua_spans_handed_out(scalloc_lua_heap *lua_heap) {
+  heap *h = lua_heap_core(lua_heap);
+  lua_heap_enter(h);
+  unsigned long long bytes = lua_heap_kit(h)->handed_out;
+  lua_heap_leave(h);
+  return bytes;
 }

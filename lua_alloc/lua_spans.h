@@ -1,5 +1,5 @@
 /*
- * lua_spans.h - the spans of a heap, one by one, for the heap map.
+ * lua_spans.h - the spans of a heap, one by one, for the heap map; what it has handed out, for the profile.
  */
 #ifndef SCALLOC_LUA_SPANS_H
 #define SCALLOC_LUA_SPANS_H
@@ -19,5 +19,9 @@ void scalloc_lua_spans_each(scalloc_lua_heap *heap, void (*visit)(void *userdata
 
 /* From now on the peak is at least so many bytes: those whom a reset has taken it from give it back. */
 void scalloc_lua_spans_peak(scalloc_lua_heap *heap, size_t peak);
+
+/* Does each block of the heap know its birth, and the heap how many bytes it has handed out until now? Then so many. O(1). */
+bool scalloc_lua_spans_births(scalloc_lua_heap *heap);
+unsigned long long scalloc_lua_spans_handed_out(scalloc_lua_heap *heap);
 
 #endif

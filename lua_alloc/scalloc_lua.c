@@ -34,6 +34,7 @@ typedef enum word {
   WORD_WARNINGS,
   WORD_STATS_TEXT,
   WORD_STATS_JSON,
+  WORD_TYPES,
   WORD_LIMIT,
   WORD_MAP,
   WORD_HELP,
@@ -48,6 +49,7 @@ typedef struct options {
   bool evaluate, interactive, version, no_environment, help;
   report_wanted report;
   size_t limit; /* bytes; 0 = none */
+  bool types;
 } options;
 
 static const char usage[] = "usage: %s [options] [script [args]]\n"
@@ -63,6 +65,7 @@ static const char usage[] = "usage: %s [options] [script [args]]\n"
                             "  -         stop handling options and execute stdin\n"
                             "  --mem-limit=SIZE      let Lua have at most so many bytes; K, M, G may follow\n"
                             "  --mem-stats[=json]    show on stderr, at the end, what memory was used\n"
+                            "  --mem-types           note the type of each block, for the module scalloc\n"
                             "  --heap-map=FILE.html  write, at the end, a page that shows what the memory was used for\n"
                             "  --help                show this text\n";
 
@@ -82,6 +85,7 @@ static word word_meaning(const char *text) {
       {"--mem-stats", WORD_STATS_TEXT},
       {"--help", WORD_HELP},
       {"--mem-stats=json", WORD_STATS_JSON},
+      {"--mem-types", WORD_TYPES},
   };
   if (text[0] != '-') return WORD_SCRIPT;
   for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++)
@@ -132,6 +136,9 @@ static bool options_set(options *o, word meaning, const char *text) {
     break;
   case WORD_STATS_JSON:
     o->report.stats = STATS_JSON;
+    break;
+  case WORD_TYPES:
+    o->types = true;
     break;
   case WORD_LIMIT:
     o->limit = size_of_text(text + strlen(limit_option));
@@ -307,6 +314,7 @@ int main(int argc, char **argv) {
     return EXIT_SUCCESS;
   }
   scalloc_lua_config config = {.size = sizeof config, .hard_limit = o.limit};
+  if (o.types || o.report.map) config.flags = SCALLOC_LUA_STATS;
   o.report.title = o.script < argc ? argv[o.script] : "scalloc-lua";
   lua_State *L = scalloc_lua_newstate(&config);
   if (!L) {

@@ -60,6 +60,22 @@ void scalloc_module_push_table(lua_State *L, int argument) {
   }
 }
 
+void scalloc_module_new_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc) {
+  if (luaL_newmetatable(L, name)) {
+    lua_pushcfunction(L, gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pushboolean(L, 0); /* what getmetatable tells: nobody calls __gc by hand */
+    lua_setfield(L, -2, "__metatable");
+    lua_newtable(L);
+    for (; methods && methods->name; methods++) {
+      lua_pushcfunction(L, methods->func);
+      lua_setfield(L, -2, methods->name);
+    }
+    lua_setfield(L, -2, "__index");
+  }
+  lua_pop(L, 1);
+}
+
 const char *scalloc_module_tag_name(int tag) {
   switch (tag) {
   case 0:
@@ -222,6 +238,8 @@ SCALLOC_API int luaopen_scalloc(lua_State *L) {
   scalloc_module_add_figures(L);
   lua_pushvalue(L, -2);
   scalloc_module_add_blocks(L);
+  lua_pushvalue(L, -2);
+  scalloc_module_add_profile(L);
   lua_pushliteral(L, "scalloc " MODULE_VERSION);
   lua_setfield(L, -2, "_VERSION");
   return 1;

@@ -4,6 +4,7 @@
  *   module.c          luaopen_scalloc; attaching, limits, budgets, faults
  *   module_figures.c  count, peak, stats, histogram, tags
  *   module_blocks.c   heapdump, snapshots and their differences
+ *   module_profile.c  allocation by line of source
  *   module_profile.c  allocations by line of source
  *
  * Every function has the module's data as its first upvalue. A function that finds nothing to do returns nil (fail) and a message;
@@ -49,8 +50,12 @@ void scalloc_module_push_table(lua_State *L, int argument);
 const char *scalloc_module_tag_name(int tag);
 enum { MODULE_TAGS = 12 }; /* names there are: tags -1 to 10 */
 
+/* Makes a type of userdata, with methods or NULL, and a finalizer, unless there is one of the name. */
+void scalloc_module_new_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc);
+
 /* Registers the functions of a file in the table below the data, both on top of the stack; pops the data. */
 void scalloc_module_add_figures(lua_State *L);
 void scalloc_module_add_blocks(lua_State *L);
+void scalloc_module_add_profile(lua_State *L);
 
 #endif

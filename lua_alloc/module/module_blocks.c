@@ -34,7 +34,7 @@ static void list_block(void *userdata, const scalloc_lua_block *block) {
   list->blocks[list->count++] = *block;
 }
 
-static const char list_name[] = "scalloc.blocks";
+static const char list_name[] = "scalloc.blocks " MODULE_VERSION;
 
 static int free_list(lua_State *L) {
   block_list *list = luaL_checkudata(L, 1, list_name);
@@ -48,21 +48,11 @@ static int by_address(const void *a, const void *b) {
   return (left->start > right->start) - (left->start < right->start);
 }
 
-static void push_metatable(lua_State *L, const char *name, lua_CFunction gc) {
-  if (luaL_newmetatable(L, name)) {
-    lua_pushcfunction(L, gc);
-    lua_setfield(L, -2, "__gc");
-    lua_pushboolean(L, 0); /* what getmetatable tells */
-    lua_setfield(L, -2, "__metatable");
-  }
-}
-
 /* Pushes an empty list; it is freed with the userdata. */
 static block_list *push_list(lua_State *L) {
   block_list *list = lua_newuserdatauv(L, sizeof *list, 0);
   *list = (block_list){NULL, 0, 0, false};
-  push_metatable(L, list_name, free_list);
-  lua_setmetatable(L, -2);
+  luaL_setmetatable(L, list_name);
   return list;
 }
 
@@ -113,7 +103,7 @@ static int blocks_heapdump(lua_State *L) {
 
 /* ---- snapshots -------------------------------------------------------------------------------------------------------------- */
 
-static const char snapshot_name[] = "scalloc.snapshot";
+static const char snapshot_name[] = "scalloc.snapshot " MODULE_VERSION;
 
 static lua_rows *check_snapshot(lua_State *L, int argument) { return luaL_checkudata(L, argument, snapshot_name); }
 
@@ -179,10 +169,6 @@ void scalloc_module_add_blocks(lua_State *L) {
   static const luaL_Reg methods[] = {{"rows", snapshot_rows}, {"diff", snapshot_diff}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"heapdump", blocks_heapdump}, {"snapshot", blocks_snapshot}, {NULL, NULL}};
   luaL_setfuncs(L, functions, 1);
-  push_metatable(L, snapshot_name, snapshot_gc);
-  lua_createtable(L, 0, 2);
-  lua_pushnil(L);
-  luaL_setfuncs(L, methods, 1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  scalloc_module_new_type(L, list_name, NULL, free_list);
+  scalloc_module_new_type(L, snapshot_name, methods, snapshot_gc);
 }

@@ -17,7 +17,7 @@ for package in libscalloc0 libscalloc-dev scalloc-tools; do
   [ "$(field $package Architecture)" = "$(dpkg --print-architecture)" ] || complain "$package: no such package for this machine"
   case $(field $package Depends) in *libc6*) ;; *) complain "$package does not depend on the C library" ;; esac
 done
-for package in libscalloc-dev scalloc-tools; do
+for package in libscalloc-dev scalloc-tools lua-scalloc; do
   case $(field $package Depends) in
   *"libscalloc0 (= $version)"*) ;;
   *) complain "$package does not depend on its libscalloc0" ;;

@@ -1,11 +1,11 @@
-# Of the installed shared libraries: a SONAME with the version of the interface, and exported names that begin with scalloc_, each
+# Of the installed shared libraries: a SONAME with the version of the interface, and exported names that begin with scalloc_ (but for the entry of the Lua module), each
 # under a version node. The public ones are those that the headers declare.
 . "$(dirname "$0")/lib.sh"
 
 # declared HEADER: the functions that it declares
 declared() {
   sed 's@/\*.*\*/@@' "$1" | grep -v '^ \*\|^/\*\|^#\|static inline' |
-    grep -o '\bscalloc_[a-z_]*(' | tr -d '(' | sort -u
+    grep -v '^typedef' | grep -o '\b\(scalloc_[a-z_]*\|luaopen_scalloc\)(' | tr -d '(' | sort -u
 }
 
 # check LIBRARY NODE HEADER
@@ -14,7 +14,7 @@ check() {
   [ -e "$file" ] || return 0
   readelf -d "$file" | grep -qF "Library soname: [$1.so.0]" || complain "$1: SONAME"
   nm -D --defined-only "$file" | awk '$2 != "A" { print $3 }' >names
-  grep -v '^scalloc_[a-z_0-9]*@@SCALLOC_[A-Z]*_*\(0\|PRIVATE\)$' names && complain "$1: names above have no version, or are not ours"
+  grep -v '^\(scalloc_[a-z_0-9]*\|luaopen_scalloc\)@@SCALLOC_[A-Z]*_*\(0\|PRIVATE\)$' names && complain "$1: names above have no version, or are not ours"
   sed -n "s/@@$2\$//p" names | sort >exported
   [ -s exported ] || complain "$1 exports nothing under $2"
   declared "$prefix/include/scalloc/$3" >wanted

@@ -118,6 +118,9 @@ bool os_open(void *start, size_t bytes) {
 
 bool os_purge(void *start, size_t bytes) { return granted(OS_PURGE, bytes) && madvise(start, bytes, MADV_DONTNEED) == 0; }
 
+bool os_lock(void *start, size_t bytes) { return mlock(start, bytes) == 0; }
+void os_unlock(void *start, size_t bytes) { munlock(start, bytes); }
+
 void os_advise_reserved(void *start, size_t bytes) { madvise(start, bytes, MADV_NOHUGEPAGE); }
 void os_advise_opened(void *start, size_t bytes) { (void)start, (void)bytes; }
 size_t os_address_space_left(void) { return address_space; }
