@@ -1,5 +1,8 @@
 # The Scheme of examples/scheme under its own scripts: as it is, within a small heap, and with a collection at every n-th allocation,
 # where whoever forgets a root is found out.
+if(NOT TARGET scheme AND SCALLOC_SANITIZE STREQUAL "thread") # its threads are worth a look without the other examples
+  include(${PROJECT_SOURCE_DIR}/examples/scheme/scheme.cmake)
+endif()
 if(NOT TARGET scheme)
   message(STATUS "The examples are not built: nor are the tests of Scheme")
   return()
