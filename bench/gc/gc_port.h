@@ -44,6 +44,7 @@ typedef struct gc_thread {
 typedef struct {
   unsigned markers; /* threads that mark; 0: as many as there are cores, as libgc does */
   unsigned factor;  /* glue: allocation that starts a cycle, in percent of what lives */
+  unsigned shrink;  /* glue: by how much the heap may get smaller from cycle to cycle, in percent */
   size_t least;     /* glue: least allocation that starts a cycle, in bytes */
   unsigned queue;   /* glue: objects fetched ahead by a marker, a power of two */
   unsigned divisor; /* libgc: free space divisor; 0: its own */

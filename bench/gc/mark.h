@@ -1,4 +1,4 @@
-/* mark.h: tracing on libscalloc_runtime. One cycle: mark_root for every root, then mark_run; mutators stopped all the while.
+/* mark.h: tracing on libscalloc_runtime. One cycle: mark_begin, mark_root for every root, mark_run; mutators stopped all the while.
  *
  * An object is marked when a pointer to it is first seen. Between that and reading it, it waits on the mark stack and then, with
  * its first line being fetched, in a short queue.
@@ -15,6 +15,9 @@ void mark_setup(scalloc_rt_heap *heap, unsigned markers, unsigned queue);
 
 /* What is marked and scanned of a span's blocks: the word that goes into its cookie. */
 uintptr_t mark_descriptor(size_t block_size, size_t pointers);
+
+/* After scalloc_rt_cycle_begin. */
+void mark_begin(void);
 
 void mark_root(void *object);
 

@@ -29,7 +29,9 @@ static gc_numbers numbers;
 static bool held;
 static int kinds[KINDS]; /* by the number of pointers */
 static unsigned pointers_of_kind[SCALLOC_RT_KINDS];
-static uint64_t allocated, trigger, live; /* bytes: handed out since the last cycle, and marked in it */
+static uint64_t allocated, trigger,
+    live;              /* bytes: handed out since the last cycle; when to begin the next; marked in the last */
+static uint64_t bound; /* bytes that may be in use when a cycle begins */
 
 /* Everything below under the lock. A cycle runs with it held and `running` at 0. */
 static struct {
@@ -86,9 +88,20 @@ static void mark_roots(void) {
   }
 }
 
+/* The heap may grow to what lives and `factor` percent of it, and keeps the size it once had, less `shrink` percent a cycle: the
+   process has paid for that memory at its peak. By default nothing, since libgc never makes its heap smaller either. */
+static uint64_t next_trigger(void) {
+  uint64_t room = live / 100 * conf.factor;
+  if (room < conf.least) room = conf.least;
+  bound -= bound / 100 * conf.shrink;
+  if (bound < live + room) bound = live + room;
+  return bound - live;
+}
+
 static void cycle(void) {
   double began = program_now();
   scalloc_rt_cycle_begin(heap);
+  mark_begin();
   mark_roots();
   struct mark_sum sum = mark_run();
   double marked = program_now();
@@ -99,8 +112,7 @@ static void cycle(void) {
   numbers.collections++;
   numbers.marked += sum.objects;
   live = sum.bytes;
-  uint64_t share = live / 100 * conf.factor;
-  __atomic_store_n(&trigger, share > conf.least ? share : conf.least, __ATOMIC_RELAXED);
+  __atomic_store_n(&trigger, next_trigger(), __ATOMIC_RELAXED);
   __atomic_store_n(&allocated, 0, __ATOMIC_RELAXED);
 }
 
@@ -193,7 +205,8 @@ gc_thread *gc_start(const gc_conf *wanted) {
 static int kind_of(unsigned index) {
   if (kinds[index] >= 0) return kinds[index];
   unsigned flags = index ? SCALLOC_RT_ZERO : SCALLOC_RT_NOSCAN;
-  scalloc_rt_kind_conf kind_conf = {.size = sizeof kind_conf, .flags = flags};
+  scalloc_rt_kind_conf kind_conf = {
+      .size = sizeof kind_conf, .flags = flags, .align = sizeof(void *)}; /* nothing asks for more */
   int kind = scalloc_rt_kind_new(heap, &kind_conf);
   if (kind < 0) program_fail("no more kinds", errno);
   pointers_of_kind[kind] = index;

@@ -5,7 +5,7 @@
 
 enum { MOST_OWN = 8 };
 
-static long mutators = 1, markers = 0, factor = 100, least = 4096, queue = 16, divisor = 0, interior = 1;
+static long mutators = 1, markers = 0, factor = 75, shrink = 0, least = 4096, queue = 16, divisor = 0, interior = 1;
 
 static const program_option common[] = {
     {"mutators", &mutators, 1, 64, "threads that allocate"},
@@ -13,6 +13,7 @@ static const program_option common[] = {
     {"interior", &interior, 0, 1, "libgc: 1 = pointers into objects count"},
     {"divisor", &divisor, 0, 1000, "libgc: free space divisor; 0 = its default"},
     {"factor", &factor, 10, 1000, "scalloc: allocation that starts a cycle, in percent of what lives"},
+    {"shrink", &shrink, 0, 100, "scalloc: percent by which the heap may get smaller from cycle to cycle"},
     {"least", &least, 64, 1 << 20, "scalloc: but at least so many KB"},
     {"queue", &queue, 1, 256, "scalloc: objects fetched ahead, a power of two"},
     {NULL, NULL, 0, 0, NULL},
@@ -27,6 +28,7 @@ gc_thread *setup(int argc, char **argv, const char *what, const program_option *
   if (queue & (queue - 1)) program_fail("--queue needs a power of two", 0);
   gc_conf conf = {.markers = (unsigned)markers,
                   .factor = (unsigned)factor,
+                  .shrink = (unsigned)shrink,
                   .least = (size_t)least * 1024,
                   .queue = (unsigned)queue,
                   .divisor = (unsigned)divisor,
