@@ -17,7 +17,8 @@ static struct {
   bool failed; /* it could not grow: the cycle is given up */
 } grey;
 
-static object *weak_stores; /* reached in this cycle, linked through STORE_LINK */
+static scalloc_rt_marker marker; /* of the running cycle: one thread marks, all others are stopped */
+static object *weak_stores;      /* reached in this cycle, linked through STORE_LINK */
 
 static void grey_push(uintptr_t item) {
   if (grey.count == grey.room) {
@@ -35,9 +36,9 @@ static void grey_push(uintptr_t item) {
 
 /* Marks what v names. The cookie of the span tells what kind of block that is; the block itself is not read here. */
 static void mark(value v) {
-  scalloc_rt_ref ref;
-  if (!is_pointer(v) || !scalloc_rt_mark_block(address_of(v), &ref)) return;
-  uintptr_t cookie = *scalloc_rt_cookie(ref.span), kind = cookie & 15;
+  uintptr_t cookie;
+  if (!is_pointer(v) || !scalloc_rt_mark_live(&marker, address_of(v), &cookie)) return;
+  uintptr_t kind = cookie & 15;
   world.live += cookie >> 4;
   if (kind != KIND_BYTES && kind != KIND_SYMBOL) grey_push((uintptr_t)address_of(v) | kind);
 }
@@ -202,6 +203,7 @@ static void mark_roots(void) {
 static bool cycle(void) {
   size_t live = world.live;
   scalloc_rt_cycle_begin(world.heap);
+  marker = scalloc_rt_marker_of(world.heap, true);
   world.cycles++;
   world.live = grey.count = 0;
   grey.failed = false;
