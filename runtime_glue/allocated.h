@@ -7,7 +7,7 @@
 #include "atomics.h"
 #include "scalloc/runtime_glue.h"
 
-enum { ALLOCATED_WORDS = 32 }; /* room for the bits of any span */
+enum { ALLOCATED_WORDS = 64 }; /* room for the bits of any span */
 
 /*
  * The allocated ones of the blocks from .. to - 1 as bits, block 64 * k + i as bit i of out[k - from / 64]; other bits are 0. False:

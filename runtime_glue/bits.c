@@ -22,14 +22,15 @@ static size_t round_up(size_t n, size_t to) { return (n + to - 1) & ~(to - 1); }
 
 static bool make(void) {
   size_t steps = (arena.spans + (size_t)STEP - 1) / STEP, table = steps * STEP * GC_WORDS * sizeof(word_t);
+  size_t marks = steps * STEP * sizeof(scalloc_rt_marks);
   size_t map = round_up((steps + 63) / 64 * sizeof(word_t), PAGE), all = (size_t)arena.spans << SPAN_SHIFT >> STRUCTURES_SHIFT;
   structures_bytes = all > STRUCTURES_LEAST ? all : STRUCTURES_LEAST;
-  if (reserved == NULL) reserved = os_reserve(NULL, map + 3 * table + structures_bytes);
+  if (reserved == NULL) reserved = os_reserve(NULL, map + marks + 2 * table + structures_bytes);
   if (reserved == NULL || !os_open(reserved, map)) return false;
   opened_steps = (volatile word_t *)(void *)reserved;
-  bits.mark = (volatile word_t *)(void *)(reserved + map);
-  bits.alloc = bits.mark + table / sizeof(word_t);
-  bits.structures = reserved + map + 3 * table;
+  bits.marks = (scalloc_rt_marks *)(void *)(reserved + map);
+  bits.alloc = (volatile word_t *)(void *)(reserved + map + marks);
+  bits.structures = reserved + map + marks + 2 * table;
   bits.freed = bits.alloc + table / sizeof(word_t);
   return true;
 }
@@ -66,9 +67,15 @@ bool bits_init(void) {
 
 void bits_after_fork(void) { lock_give(&making); }
 
-static bool open_table(volatile word_t *table, size_t step) {
-  size_t bytes = (size_t)STEP * GC_WORDS * sizeof(word_t);
+static bool open_table(volatile void *table, size_t step, size_t of_span) {
+  size_t bytes = STEP * of_span;
   return os_open((char *)(uintptr_t)table + step * bytes, bytes);
+}
+
+static bool open_step(size_t step) {
+  size_t of_span = GC_WORDS * sizeof(word_t);
+  return open_table(bits.marks, step, sizeof(scalloc_rt_marks)) && open_table(bits.alloc, step, of_span) &&
+         open_table(bits.freed, step, of_span);
 }
 
 bool bits_open(uint32_t index) {
@@ -76,7 +83,7 @@ bool bits_open(uint32_t index) {
   volatile word_t *word = &opened_steps[step / 64];
   word_t bit = (word_t)1 << step % 64;
   if (!(word_load_acquire(word) & bit)) {
-    if (!open_table(bits.mark, step) || !open_table(bits.alloc, step) || !open_table(bits.freed, step)) return false;
+    if (!open_step(step)) return false;
     word_or_full(word, bit);
   }
   raise_to(&bits.reach, (word_t)index + 1);

@@ -2,7 +2,8 @@
  * bits.h - three bits for every block of every span of the glue, in dense tables beside the arena; and the memory of the
  * glue's own structures, behind them.
  *
- *   mark    set by tracers, any number at once; cleared by the first to touch the span in a cycle, who holds it
+ *   mark    set by tracers, any number at once; cleared by the first to touch the span in a cycle, who holds it. They lie
+ *           behind what tracers must know of the span (scalloc_rt_marks)
  *   alloc   handed out, as a mutator's hole or part of one; written by who holds the span
  *   freed   freed by hand since a holder last looked; set by any thread
  */
@@ -12,9 +13,10 @@
 #include "glue.h"
 
 typedef struct {
-  volatile word_t *mark, *alloc, *freed; /* of span 0; read-only once made */
-  char *structures;                      /* of heaps and mutators; read-only once made */
-  volatile word_t reach;                 /* spans below this may be looked at: their slots and bits are open */
+  scalloc_rt_marks *marks; /* of span 0; read-only once made, as the next */
+  volatile word_t *alloc, *freed;
+  char *structures;      /* of heaps and mutators; read-only once made */
+  volatile word_t reach; /* spans below this may be looked at: their slots and bits are open */
 } bits_tables;
 
 extern internal bits_tables bits;

@@ -24,7 +24,7 @@ static void turned(gcheap *h) {
 static void renumber(span *s) {
   gc_record *r = record_of(s);
   if (half_load_relaxed(&r->swept) != GC_ALWAYS) half_store_relaxed(&r->swept, 1);
-  half_store_relaxed(&r->marked, GC_ALWAYS);
+  half_store_relaxed(marked_in(s), GC_ALWAYS);
 }
 
 static void renumber_slot(gcslot *slot) {

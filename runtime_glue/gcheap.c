@@ -206,6 +206,8 @@ static void give_back(span *s, bool committed) {
   if (committed && h->hooks.decommit) h->hooks.decommit(h->ud, block_at(s, 0), whole_pages(bytes));
   gcspan_hook(before);
   word_add_full(&h->bytes, (word_t)0 - bytes);
+  word_add_full(&gcslot_of(s)->spans, (word_t)0 - 1);
+  half_store_relaxed(marked_in(s), GC_ALWAYS); /* its next owner counts cycles from 1 as well */
   lend_return(s, h->id);
 }
 
@@ -222,18 +224,33 @@ static span *announce(gcheap *h, span *s) {
 }
 
 /* Its record and bits, for the caller, who alone knows of it. */
-static void begin_life(gcheap *h, span *s, unsigned slot, uint32_t blocks, unsigned flags) {
+static void begin_life(gcheap *h, span *s, unsigned slot, uint32_t blocks, uint32_t first, unsigned flags) {
   gc_record *r = record_of(s);
+  scalloc_rt_marks *marking = marking_of(s);
   r->slot = (uint16_t)slot;
   r->blocks = (uint16_t)blocks;
-  half_store_relaxed(&r->marked, GC_ALWAYS);
+  half_store_relaxed(&r->first, first);
+  marking->cookie = 0;
+  marking->first = first;
+  marking->reciprocal = h->slot[slot].reciprocal;
+  half_store_relaxed(marked_in(s), GC_ALWAYS);
   clear_bits(s); /* until `swept` is set, nothing is allocated here */
   half_store_release(&r->swept, flags & SCALLOC_RT_UNCOLLECTABLE ? GC_ALWAYS : half_load_acquire(&h->last));
 }
 
+/* The first spans of a slot are small, so that a slot with few blocks takes little of a limit; the later ones large, since each
+   span costs a page table whatever it holds. */
+static uint32_t blocks_of_next(const gcslot *slot) {
+  word_t spans = word_load_relaxed(&slot->spans);
+  uint32_t blocks = slot->blocks >> (spans < GC_SMALL_SPANS ? 2 : spans < 2 * GC_SMALL_SPANS ? 1 : 0);
+  uint32_t least = slot->blocks < GC_BLOCKS_LEAST ? slot->blocks : GC_BLOCKS_LEAST;
+  return blocks > least ? blocks : least;
+}
+
 span *gcheap_acquire(gcheap *h, unsigned slot, enum scalloc_rt_why *why) {
   gcslot *of = &h->slot[slot];
-  size_t bytes = (size_t)of->block * of->blocks;
+  uint32_t blocks = blocks_of_next(of);
+  size_t bytes = (size_t)of->block * blocks;
   *why = SCALLOC_RT_LIMIT;
   if (!charge(h, bytes)) return NULL;
   *why = SCALLOC_RT_NO_MEMORY;
@@ -244,8 +261,8 @@ span *gcheap_acquire(gcheap *h, unsigned slot, enum scalloc_rt_why *why) {
     return NULL;
   }
   s->block = of->block;
-  set_first(s, (uint32_t)class_first_offset(of->class_index, span_index(s)));
-  begin_life(h, s, slot, of->blocks, h->kind[of->kind].flags);
+  word_add_full(&of->spans, 1);
+  begin_life(h, s, slot, blocks, (uint32_t)class_first_offset(of->class_index, span_index(s)), h->kind[of->kind].flags);
   return announce(h, s);
 }
 
@@ -265,8 +282,8 @@ span *gcheap_acquire_run(gcheap *h, int kind, size_t size, enum scalloc_rt_why *
     word_add_full(&h->bytes, (word_t)0 - bytes);
     return NULL;
   }
-  set_first(s, 0);
-  begin_life(h, s, large_slot(h, kind), 1, h->kind[kind].flags);
+  word_add_full(&h->slot[large_slot(h, kind)].spans, 1);
+  begin_life(h, s, large_slot(h, kind), 1, 0, h->kind[kind].flags);
   s->limit = (uint32_t)kind;
   if (zero && !zeroed) memset(span_start(s), 0, bytes);
   return announce(h, s);

@@ -18,9 +18,10 @@ typedef struct {
   spin_lock lock;
   volatile unsigned head[GC_LISTS]; /* also read without the lock, as a hint */
   uint32_t tail[GC_LISTS];
-  uint64_t reciprocal; /* of the block size; constants of the slot from here on */
+  volatile word_t spans; /* in use */
+  uint64_t reciprocal;   /* of the block size; constants of the slot from here on */
   uint32_t block;
-  uint16_t blocks;
+  uint16_t blocks; /* of a span, at most */
   uint8_t class_index, kind;
 } aligned_to(CACHE_LINE) gcslot;
 

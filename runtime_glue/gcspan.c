@@ -79,14 +79,14 @@ bool gcspan_update(span *s, unsigned running, unsigned last, word_t *dead) {
   gc_record *r = record_of(s);
   bool died = false;
   if (!is_swept(r, last)) {
-    died = apply(s, half_load_relaxed(&r->marked) == last, dead);
+    died = apply(s, half_load_relaxed(marked_in(s)) == last, dead);
     *cursor_of(s) = 0;
     half_store_release(&r->swept, last);
   }
-  if (running != 0 && half_load_relaxed(&r->marked) != running) {
+  if (running != 0 && half_load_relaxed(marked_in(s)) != running) {
     volatile word_t *mark = marks_of(s);
     for (uint32_t w = 0; w * 64 < r->blocks; w++) word_store_relaxed(&mark[w], 0);
-    half_store_release(&r->marked, running); /* who sees it sees the marks cleared */
+    half_store_release(marked_in(s), running); /* who sees it sees the marks cleared */
   }
   return died;
 }
@@ -96,7 +96,7 @@ static bool has(const span *s, uint32_t i, unsigned last, word_t w) {
   const gc_record *r = const_record_of(s);
   if (!bit_get(allocs_of(s), i)) return false;
   if (word_count(w) != 0 && bit_get(freeds_of(s), i)) return false;
-  return is_swept(r, last) || (half_load_acquire(&r->marked) == last && bit_get(marks_of(s), i));
+  return is_swept(r, last) || (half_load_acquire(marked_in(s)) == last && bit_get(marks_of(s), i));
 }
 
 bool gcspan_has(const span *s, uint32_t i, unsigned last) {

@@ -15,7 +15,7 @@
  *   LARGE     a run, in a list like a retired one
  *
  * THE RULE. Cycles are numbered; C is the running one (0: none), L the last that was completed. `marked` is the cycle that the
- * mark bits belong to, `swept` the cycle whose verdict the alloc bits have. Allocated, as far as cycles tell, is
+ * mark bits belong to (it lies beside them), `swept` the cycle whose verdict the alloc bits have. Allocated, as far as cycles tell, is
  *
  *   alloc bits             if swept == L
  *   alloc & mark bits      else if marked == L
@@ -36,8 +36,9 @@ enum { GC_HELD = 8 };
 #define GC_ALWAYS UINT32_MAX /* no cycle has this number: `swept` of UNCOLLECTABLE spans, `marked` of spans without marks */
 
 typedef struct {
-  uint32_t next, prev;    /* in a list of its slot, under its lock */
-  unsigned marked, swept; /* cycles */
+  uint32_t next, prev; /* in a list of its slot, under its lock */
+  uint32_t first;      /* offset of block 0 */
+  unsigned swept;      /* cycle */
   uint16_t slot, blocks;
   unsigned used;    /* alloc bits that are set */
   unsigned mutator; /* HOT: whose it is (mutator.h). LARGE: a number that the next block there does not have */
@@ -49,20 +50,16 @@ always_inline const gc_record *const_record_of(const span *s) { return (const gc
 always_inline gc_stage stage_of(word_t w) { return (gc_stage)(word_head(w) & 7); }
 always_inline bool is_held(word_t w) { return (word_head(w) & GC_HELD) != 0; }
 always_inline gc_stage stage_now(const span *s) { return stage_of(word_load_acquire(&s->word)); }
-always_inline volatile word_t *marks_of(const span *s) { return bits_of(bits.mark, span_index(s)); }
+always_inline scalloc_rt_marks *marking_of(const span *s) { return &bits.marks[span_index(s)]; }
+always_inline volatile word_t *marks_of(const span *s) { return marking_of(s)->bits; }
+always_inline volatile unsigned *marked_in(const span *s) { return &marking_of(s)->cycle; }
 always_inline volatile word_t *allocs_of(const span *s) { return bits_of(bits.alloc, span_index(s)); }
 always_inline volatile word_t *freeds_of(const span *s) { return bits_of(bits.freed, span_index(s)); }
 
 /* HOT: no holes are left below this block. Its holder's. */
 always_inline uint32_t *cursor_of(span *s) { return &s->bump; }
 
-/* Offset of block 0: kept on the shared line too, so that marking touches no other. */
-always_inline uint32_t first_of(const span *s) { return half_load_relaxed(&s->reusable_below); }
-always_inline void set_first(span *s, uint32_t first) {
-  s->first = first;
-  half_store_relaxed(&s->reusable_below, first);
-}
-
+always_inline uint32_t first_of(const span *s) { return half_load_relaxed(&const_record_of(s)->first); }
 always_inline char *block_at(const span *s, uint32_t i) { return span_start(s) + first_of(s) + (size_t)i * s->block; }
 
 /* The slot of an address in a span that is lent, or of the run around it; NULL: none. */
@@ -104,8 +101,8 @@ uint32_t gcspan_merge_freed(span *s);
 bool gcspan_update(span *s, unsigned running, unsigned last, word_t *dead);
 
 /* Has the last complete cycle nothing left in it, so that it can go without a look at its bits? */
-always_inline bool gcspan_is_dead(const gc_record *r, unsigned last) {
-  return !is_swept(r, last) && half_load_relaxed(&r->marked) != last;
+always_inline bool gcspan_is_dead(const span *s, unsigned last) {
+  return !is_swept(const_record_of(s), last) && half_load_relaxed(marked_in(s)) != last;
 }
 
 /* Is block i allocated, by THE RULE and the frees by hand? Any time, without holding; waits for who holds a span that cycles

@@ -3,6 +3,12 @@
 #include "sweep.h"
 #include "view.h"
 
+_Static_assert((int)SCALLOC_RT_SPAN_SHIFT == (int)SPAN_SHIFT && (int)SCALLOC_RT_RECIPROCAL_SHIFT == (int)RECIPROCAL_SHIFT &&
+                   GRANULE_SHIFT == 3,
+               "what the header says of addresses");
+_Static_assert(sizeof(scalloc_rt_marks) % CACHE_LINE == 0 && offsetof(scalloc_rt_marks, bits) == CACHE_LINE,
+               "a line for what is to be known, then the bits");
+
 bool scalloc_rt_resolve(scalloc_rt_heap *h, const void *address, bool interior, scalloc_rt_ref *out) {
   const span *s = gcspan_of(address);
   if (s == NULL || gcheap_of(s) != h) return false;
@@ -31,7 +37,7 @@ void *scalloc_rt_block(scalloc_rt_ref ref, size_t *size) {
 
 int scalloc_rt_kind(scalloc_rt_ref ref) { return kind_of(span_at(ref.span)); }
 
-uintptr_t *scalloc_rt_cookie(scalloc_rt_span number) { return (uintptr_t *)(void *)&span_at(number)->free; }
+uintptr_t *scalloc_rt_cookie(scalloc_rt_span number) { return &bits.marks[number].cookie; }
 
 /* The first mark in a span in this cycle: its bits are brought up to date. */
 static never_inline void first_touch(gcheap *h, span *s) {
@@ -47,36 +53,41 @@ static never_inline void first_touch(gcheap *h, span *s) {
   quiet_leave(NULL);
 }
 
-always_inline bool mark(gcheap *h, span *s, uint32_t index, uint32_t i) {
+void scalloc_rt_touch(scalloc_rt_span number) { first_touch(gcheap_of(span_at(number)), span_at(number)); }
+
+scalloc_rt_marker scalloc_rt_marker_of(scalloc_rt_heap *h, bool alone) {
+  unsigned running = half_load_acquire(&h->running);
+  if (running == 0) os_panic("invalid call", h, "marker_of without a cycle");
+  return (scalloc_rt_marker){.base = arena.base, .marks = bits.marks, .cycle = running, .alone = alone};
+}
+
+always_inline bool mark(gcheap *h, span *s, uint32_t i) {
   unsigned running = half_load_relaxed(&h->running);
-  if (unlikely(half_load_acquire(&record_of(s)->marked) != running)) {
+  if (unlikely(half_load_acquire(marked_in(s)) != running)) {
     if (running == 0) return false;
     first_touch(h, s);
   }
-  return bit_win(bits_of(bits.mark, index), i);
+  return bit_win(marks_of(s), i);
 }
 
 bool scalloc_rt_mark(scalloc_rt_ref ref) {
   span *s = span_at(ref.span);
-  return mark(gcheap_of(s), s, ref.span, ref.block);
+  return mark(gcheap_of(s), s, ref.block);
 }
 
 bool scalloc_rt_mark_block(void *block, scalloc_rt_ref *out) {
   size_t from_base = (uintptr_t)block - arena.base;
   uint32_t index = (uint32_t)(from_base >> SPAN_SHIFT);
-  span *s = span_at(index);
-  gcheap *h = gcheap_of(s);
-  unsigned slot = record_of(s)->slot;
-  uint32_t i = slot >= GC_LARGE_SLOT ? 0 : block_number(&h->slot[slot], (from_base & (SPAN_BYTES - 1)) - first_of(s));
+  const scalloc_rt_marks *m = &bits.marks[index];
   out->span = index;
-  out->block = i;
-  return mark(h, s, index, i);
+  out->block = (uint32_t)((((from_base & (SPAN_BYTES - 1)) - m->first) >> GRANULE_SHIFT) * m->reciprocal >> RECIPROCAL_SHIFT);
+  return mark(gcheap_of(span_at(index)), span_at(index), out->block);
 }
 
 bool scalloc_rt_is_marked(scalloc_rt_ref ref) {
   const span *s = span_at(ref.span);
   const gcheap *h = gcheap_of(s);
   unsigned running = half_load_acquire(&h->running);
-  if (half_load_acquire(&const_record_of(s)->marked) != (running ? running : half_load_acquire(&h->last))) return false;
+  if (half_load_acquire(marked_in(s)) != (running ? running : half_load_acquire(&h->last))) return false;
   return bit_get(marks_of(s), ref.block);
 }

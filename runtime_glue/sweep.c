@@ -52,8 +52,8 @@ void sweep_update(gcheap *h, span *s) {
   gcspan_hook(before);
 }
 
-static bool has_room(const gcslot *slot, int32_t live, uint32_t part) {
-  int32_t blocks = slot->blocks;
+static bool has_room(const span *s, int32_t live, uint32_t part) {
+  int32_t blocks = const_record_of(s)->blocks;
   return blocks - live > blocks / (int32_t)part;
 }
 
@@ -70,7 +70,7 @@ void sweep_settle(span *s, uint32_t merged) {
     gcheap_release(s, SCALLOC_RT_DEAD);
     return;
   }
-  bool room = !is_large(s) && has_room(slot, (int32_t)record_of(s)->used, collectable ? GC_ROOM : GC_ROOM_BY_HAND);
+  bool room = !is_large(s) && has_room(s, (int32_t)record_of(s)->used, collectable ? GC_ROOM : GC_ROOM_BY_HAND);
   list_put(s, room ? GC_HOLES : GC_SWEPT);
   w = gcspan_let_go(s, is_large(s) ? GC_LARGE : room ? GC_REUSABLE : GC_RETIRED, merged);
   if (!collectable) sweep_follow(slot, s, w);
@@ -94,7 +94,7 @@ void sweep_follow(gcslot *slot, span *s, word_t w) {
     int32_t live = live_of(s, w);
     if (live == 0) {
       if (end_empty(s, w)) return;
-    } else if (stage == GC_RETIRED && has_room(slot, live, GC_ROOM_BY_HAND)) {
+    } else if (stage == GC_RETIRED && has_room(s, live, GC_ROOM_BY_HAND)) {
       word_t now = word_with_stage(w, GC_REUSABLE, false);
       if (!word_cas_full(&s->word, w, now)) continue;
       list_move(slot, s, GC_HOLES, now);
@@ -108,7 +108,7 @@ void sweep_follow(gcslot *slot, span *s, word_t w) {
 /* One span that this thread took out of the unswept list. */
 static void sweep(gcheap *h, span *s) {
   gcspan_hold(s);
-  if (gcspan_is_dead(record_of(s), half_load_acquire(&h->last)) && !h->eager) {
+  if (gcspan_is_dead(s, half_load_acquire(&h->last)) && !h->eager) {
     gcheap_release(s, SCALLOC_RT_DEAD);
     return;
   }

@@ -219,7 +219,13 @@ static void mark_one(world *w, block_at at) {
   scalloc_rt_ref ref = {s->number, at.i}, out = {0, 0};
   bool first;
   CHECK(scalloc_rt_is_marked(ref) == b->marked);
-  if (rng_percent(&w->random, 50)) {
+  if (rng_percent(&w->random, 40)) {
+    uintptr_t cookie = 1;
+    scalloc_rt_marker marker = scalloc_rt_marker_of(w->heap, rng_percent(&w->random, 50));
+    scalloc_rt_mark_prefetch(&marker, address_of(s, at.i));
+    first = scalloc_rt_mark_live(&marker, address_of(s, at.i), &cookie);
+    CHECK(cookie == *scalloc_rt_cookie(ref.span));
+  } else if (rng_percent(&w->random, 50)) {
     first = scalloc_rt_mark_block(address_of(s, at.i), &out);
     CHECK(out.span == ref.span && out.block == ref.block);
   } else {

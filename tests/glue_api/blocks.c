@@ -249,6 +249,41 @@ static void every_block_is_visited(void) {
   check_ends();
 }
 
+/* The inline marking, by itself and beside the other: the first to mark is told so, with the cookie of the block's span. */
+static void marks_inline(bool alone) {
+  world w = world_new(NULL, 0, 200);
+  void *blocks[30000 / 200], *large = scalloc_rt_alloc_large(w.mutator, 0, 3 * MB);
+  uintptr_t cookie = 0;
+  for (size_t i = 0; i < LENGTH(blocks); i++) blocks[i] = world_alloc(&w);
+  *scalloc_rt_cookie(ref_of(w.heap, blocks[0]).span) = 11;
+  *scalloc_rt_cookie(ref_of(w.heap, large).span) = 12;
+  for (int cycle = 0; cycle < 3; cycle++) {
+    scalloc_rt_cycle_begin(w.heap);
+    scalloc_rt_marker marker = scalloc_rt_marker_of(w.heap, alone);
+    for (size_t i = 0; i < LENGTH(blocks); i++) {
+      scalloc_rt_ref ref = ref_of(w.heap, blocks[i]);
+      scalloc_rt_mark_prefetch(&marker, blocks[i]);
+      if (i % 3 == 0) CHECK(scalloc_rt_mark(ref));
+      CHECK(scalloc_rt_mark_live(&marker, blocks[i], &cookie) == (i % 3 != 0));
+      CHECK_INT(cookie, ==, *scalloc_rt_cookie(ref.span));
+      CHECK(scalloc_rt_is_marked(ref) && !scalloc_rt_mark(ref) && !scalloc_rt_mark_live(&marker, blocks[i], &cookie));
+    }
+    CHECK(scalloc_rt_mark_live(&marker, large, &cookie) && cookie == 12);
+    CHECK(!scalloc_rt_mark_live(&marker, large, &cookie) && scalloc_rt_is_marked(ref_of(w.heap, large)));
+    if (cycle == 1)
+      scalloc_rt_cycle_abort(w.heap);
+    else
+      scalloc_rt_cycle_end(w.heap);
+    for (size_t i = 0; i < LENGTH(blocks); i++) CHECK(is_live(w.heap, blocks[i]));
+    CHECK(is_live(w.heap, large));
+  }
+  world_end(&w);
+  check_ends();
+}
+
+static void marks_inline_alone(void) { marks_inline(true); }
+static void marks_inline_shared(void) { marks_inline(false); }
+
 static void marks_of_a_cycle(void) {
   world w = world_new(NULL, 0, 200);
   void *blocks[300], *large = scalloc_rt_alloc_large(w.mutator, 0, 3 * MB);
@@ -323,4 +358,4 @@ static void a_cookie_per_span(void) {
 
 PARTS_MAIN(PART(sizes_and_alignments), PART(zero_again), PART(many_at_once), PART(large_blocks), PART(first_and_last_byte),
            PART(addresses_of_others), PART(addresses_of_nobody), PART(every_block_is_visited), PART(marks_of_a_cycle),
-           PART(handed_out_in_a_cycle), PART(a_cookie_per_span))
+           PART(marks_inline_alone), PART(marks_inline_shared), PART(handed_out_in_a_cycle), PART(a_cookie_per_span))

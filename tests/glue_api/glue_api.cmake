@@ -63,10 +63,11 @@ set_tests_properties(glue.can_go_wrong_12 PROPERTIES LABELS glue TIMEOUT 300)
 glue_program(heaps)
 glue_part(heaps heaps a_conf_of_unknown_size many_heaps kinds_and_what_they_refuse slots_of_every_size slots_that_are_refused
           more_slots_than_there_are mutators_and_what_is_published retire_gives_up_the_last_large_block budget_is_kept
-          refused_sizes_cost_nothing limit_is_kept)
+          refused_sizes_cost_nothing limit_is_kept first_spans_are_small)
 glue_program(blocks)
 glue_part(blocks blocks sizes_and_alignments zero_again many_at_once large_blocks first_and_last_byte addresses_of_others
-          addresses_of_nobody every_block_is_visited marks_of_a_cycle handed_out_in_a_cycle a_cookie_per_span)
+          addresses_of_nobody every_block_is_visited marks_of_a_cycle marks_inline_alone marks_inline_shared
+          handed_out_in_a_cycle a_cookie_per_span)
 glue_program(core)
 glue_part(core core find_sees_every_block find_sees_large_blocks usable_size_of_malloc_knows_them_not spans_are_counted_by_state
           json_in_any_buffer spans_change_sides heaps_of_both_kinds_in_turn at_the_limit_of_the_process)

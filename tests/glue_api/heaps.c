@@ -274,7 +274,34 @@ static void limit_is_kept(void) {
   check_ends();
 }
 
+/* The first two spans of a slot are a quarter as large as the later ones, the next two half as large; and so again for a slot whose
+   spans have all died. */
+static uint32_t sizes_of_spans[8];
+static size_t spans_acquired;
+
+static void note_blocks(void *ud, scalloc_rt_span span, const scalloc_rt_span_info *info) {
+  (void)ud, (void)span;
+  if (spans_acquired < LENGTH(sizes_of_spans)) sizes_of_spans[spans_acquired++] = info->blocks;
+}
+
+static void first_spans_are_small(void) {
+  scalloc_rt_heap_conf conf = {.size = sizeof conf, .hooks = {.span_acquire = note_blocks}};
+  world w = world_new(&conf, 0, 16);
+  for (int round = 0; round < 3; round++) {
+    spans_acquired = 0;
+    while (spans_acquired < LENGTH(sizes_of_spans)) world_alloc(&w);
+    for (size_t i = 0; i < LENGTH(sizes_of_spans); i++)
+      CHECK_INT(sizes_of_spans[i], ==, i < 2 ? SCALLOC_RT_BLOCKS / 4 : i < 4 ? SCALLOC_RT_BLOCKS / 2 : SCALLOC_RT_BLOCKS);
+    scalloc_rt_retire(w.mutator);
+    cycle(w.heap);
+    sweep_all(w.heap);
+    CHECK_INT(glue_spans(glue_now(w.heap)), ==, 0);
+  }
+  world_end(&w);
+  check_ends();
+}
+
 PARTS_MAIN(PART(a_conf_of_unknown_size), PART(many_heaps), PART(kinds_and_what_they_refuse), PART(slots_of_every_size),
            PART(slots_that_are_refused), PART(more_slots_than_there_are), PART(mutators_and_what_is_published),
            PART(retire_gives_up_the_last_large_block), PART(budget_is_kept), PART(refused_sizes_cost_nothing),
-           PART(limit_is_kept))
+           PART(limit_is_kept), PART(first_spans_are_small))

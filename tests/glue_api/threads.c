@@ -137,12 +137,16 @@ static atomic_uint next_root; /* markers share the roots */
 static void mark_roots(unsigned number, void *unused) {
   (void)unused;
   scalloc_rt_ref ref;
+  scalloc_rt_marker marker = scalloc_rt_marker_of(heap, false);
+  uintptr_t cookie;
   for (size_t i = number; i < SHELF; i += 2)
     if (atomic_load(&shelf[i])) scalloc_rt_mark(ref_of(heap, (void *)atomic_load(&shelf[i])));
   for (unsigned i; (i = atomic_fetch_add(&next_root, 1)) < MUTATORS * ROOTS;)
     for (node *n = roots[i / ROOTS][i % ROOTS]; n; n = n->next) {
       bool first;
-      if (i % 2)
+      if (i % 3 == 0)
+        first = scalloc_rt_mark_live(&marker, n, &cookie);
+      else if (i % 3 == 1)
         first = scalloc_rt_mark_block(n, &ref);
       else
         first = (CHECK(scalloc_rt_resolve(heap, (char *)n + 3, true, &ref)), scalloc_rt_mark(ref));

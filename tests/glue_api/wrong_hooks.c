@@ -330,14 +330,14 @@ static void wrong_09_pressure_is_not_called_in_pressure(void) {
 
 /* ---- 16: what died is told before it is reused ------------------------------------------------------------------------ */
 
-static unsigned char owed[1 << 16][2048]; /* of a span and block: 1 = handed out, and its death not told yet */
+static unsigned char owed[1 << 16][SCALLOC_RT_BLOCKS]; /* of a span and block: 1 = handed out, and its death not told yet */
 static size_t told;
 
 static void tell(void *ud, scalloc_rt_span span, const scalloc_rt_span_info *info, const uint64_t *dead, uint32_t n) {
   uint32_t seen = 0;
   (void)ud;
-  CHECK(span < LENGTH(owed) && info->blocks <= 2048);
-  for (uint32_t i = 0; i < 2048; i++)
+  CHECK(span < LENGTH(owed) && info->blocks <= SCALLOC_RT_BLOCKS);
+  for (uint32_t i = 0; i < SCALLOC_RT_BLOCKS; i++)
     if (dead[i / 64] >> i % 64 & 1) {
       CHECK(i < info->blocks && owed[span][i] == 1);
       owed[span][i] = 0;

@@ -234,6 +234,56 @@ bool scalloc_rt_is_marked(scalloc_rt_ref ref);
 /* One word per span for the runtime; 0 when the span is acquired. */
 uintptr_t *scalloc_rt_cookie(scalloc_rt_span number);
 
+/*
+ * The same, inline, for tracers. Marking meets two lines of memory: the beginning of a span's scalloc_rt_marks, and the word with
+ * the block's bit. What compiled code may rely on: marks of span n at marks + n, the fields below; a span is touched (by
+ * scalloc_rt_touch) before the first of its bits is set in a cycle.
+ */
+enum { SCALLOC_RT_BLOCKS = 4096, SCALLOC_RT_SPAN_SHIFT = 21, SCALLOC_RT_RECIPROCAL_SHIFT = 38 };
+
+typedef struct {
+  uintptr_t cookie;    /* the word above */
+  uint64_t reciprocal; /* ((offset from block 0) / 8 * reciprocal) >> 38 is the number of a block; 0 for a large block */
+  uint32_t first;      /* offset of block 0 in the span */
+  uint32_t cycle;      /* whose marks the bits are */
+  uint64_t unused[5];
+  uint64_t bits[SCALLOC_RT_BLOCKS / 64];
+} scalloc_rt_marks;
+
+typedef struct {
+  uintptr_t base; /* address of span 0 */
+  scalloc_rt_marks *marks;
+  uint32_t cycle; /* the running one */
+  bool alone;     /* sets bits without locked operations */
+} scalloc_rt_marker;
+
+/* A view of the running cycle, good until it ends or is aborted. `alone`: until then no other thread marks in this heap,
+   allocates from it or sweeps it. */
+scalloc_rt_marker scalloc_rt_marker_of(scalloc_rt_heap *heap, bool alone);
+
+/* The first mark of the running cycle in a span: its bits are brought up to date. Any number of threads at once. */
+void scalloc_rt_touch(scalloc_rt_span number);
+
+/* Marks a live block of the heap, as scalloc_rt_mark_block; the cookie of its span comes with it. */
+static inline bool scalloc_rt_mark_live(const scalloc_rt_marker *marker, const void *block, uintptr_t *cookie) {
+  uintptr_t at = (uintptr_t)block - marker->base, offset = at & (((uintptr_t)1 << SCALLOC_RT_SPAN_SHIFT) - 1);
+  scalloc_rt_marks *m = marker->marks + (at >> SCALLOC_RT_SPAN_SHIFT);
+  if (__builtin_expect(__atomic_load_n(&m->cycle, __ATOMIC_ACQUIRE) != marker->cycle, 0))
+    scalloc_rt_touch((scalloc_rt_span)(at >> SCALLOC_RT_SPAN_SHIFT));
+  uint64_t i = ((offset - m->first) >> 3) * m->reciprocal >> SCALLOC_RT_RECIPROCAL_SHIFT;
+  uint64_t *word = &m->bits[i / 64], bit = (uint64_t)1 << i % 64, now = __atomic_load_n(word, __ATOMIC_RELAXED);
+  *cookie = m->cookie;
+  if (now & bit) return false;
+  if (!marker->alone) return !(__atomic_fetch_or(word, bit, __ATOMIC_RELAXED) & bit);
+  __atomic_store_n(word, now | bit, __ATOMIC_RELAXED);
+  return true;
+}
+
+/* Fetches what marking the block will look at first. */
+static inline void scalloc_rt_mark_prefetch(const scalloc_rt_marker *marker, const void *block) {
+  __builtin_prefetch(marker->marks + (((uintptr_t)block - marker->base) >> SCALLOC_RT_SPAN_SHIFT));
+}
+
 /* ---- cycles ----------------------------------------------------------------------------------------------------------- */
 
 /*
