@@ -110,7 +110,7 @@ static void behind_all_blocks(void *unused) {
 static void never_handed_out(void *unused) {
   (void)unused;
   start(SCALLOC_RT_UNCOLLECTABLE);
-  scalloc_rt_free(w.mutator, (char *)world_alloc(&w) + 900 * w.size);
+  scalloc_rt_free(w.mutator, (char *)world_alloc(&w) + 200 * w.size);
 }
 static void of_a_kind_of_cycles(void *large) {
   start(SCALLOC_RT_NOSCAN);

@@ -225,7 +225,7 @@ static void wrong_06_freed_by_hand_in_a_cycle(void) {
 static void wrong_06_hot_is_left_to_its_mutator(void) {
   world w = world_new(NULL, SCALLOC_RT_UNCOLLECTABLE, 256);
   scalloc_rt_mutator *other = scalloc_rt_attach(w.heap, NULL);
-  void *blocks[900];
+  void *blocks[200];
   for (size_t i = 0; i < LENGTH(blocks); i++) blocks[i] = world_alloc(&w);
   scalloc_rt_span span = ref_of(w.heap, blocks[0]).span;
   for (size_t i = 0; i < LENGTH(blocks); i++) CHECK(ref_of(w.heap, blocks[i]).span == span);
