@@ -4,9 +4,9 @@
  * the last cycle asks the others to stop, waits until none runs, marks from the shadow stacks and root vectors (mark.c), and lets
  * them go on; sweeping is left to allocation.
  */
+#include "../program.h"
 #include "gc_port.h"
 #include "mark.h"
-#include "../program.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /* gc_port.h on libgc. Times come from its events: stop to start of the world, and marking within. */
-#include "gc_port.h"
 #include "../program.h"
+#include "gc_port.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 #ifndef SETUP_H
 #define SETUP_H
 
-#include "gc_port.h"
 #include "../program.h"
+#include "gc_port.h"
 
 /* Reads the program's `own` options and the collector's, and starts the collector. *mutators is what --mutators says. */
 gc_thread *setup(int argc, char **argv, const char *what, const program_option *own, unsigned *mutators);
