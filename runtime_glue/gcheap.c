@@ -242,7 +242,7 @@ static void begin_life(gcheap *h, span *s, unsigned slot, uint32_t blocks, uint3
    span costs a page table whatever it holds. */
 static uint32_t blocks_of_next(const gcslot *slot) {
   word_t spans = word_load_relaxed(&slot->spans);
-  uint32_t blocks = slot->blocks >> (spans < GC_SMALL_SPANS ? 2 : spans < 2 * GC_SMALL_SPANS ? 1 : 0);
+  uint32_t blocks = slot->blocks >> (spans < GC_SMALL_SPANS ? 2 : spans < (word_t)2 * GC_SMALL_SPANS ? 1 : 0);
   uint32_t least = slot->blocks < GC_BLOCKS_LEAST ? slot->blocks : GC_BLOCKS_LEAST;
   return blocks > least ? blocks : least;
 }
