@@ -7,6 +7,7 @@
  *
  * The order of the tests follows the calls that Lua makes: new blocks, frees, no-ops, resizes.
  */
+#include "lua_extra.h"
 #include "lua_kit.h"
 #include "lua_memory.h"
 #include "os.h"
@@ -24,6 +25,7 @@ always_inline void give_back(lua_account *account, size_t bytes) {
 /* `equipped` is a constant in each use: a heap without equipment pays nothing for it. */
 always_inline void *new_slow(heap *h, lua_request r, bool equipped) {
   lua_account *account = lua_heap_account(h);
+  if (unlikely(account->extra != NULL)) lua_group_look(h);
   bool far = lua_account_is_far(account, r, r.nsize);
   if (!far && !lua_limit_admit(h, r)) return NULL;
   void *block = equipped ? lua_kit_new(h, r.osize, r.nsize) : lua_memory_new(h, r.nsize);
@@ -73,6 +75,7 @@ static void *equipped_call(heap *h, lua_request r) {
   if (r.nsize != 0) return r.nsize > r.osize ? grow(h, r, true) : shrink(h, r, true);
   lua_kit_free(h, r.block, r.osize);
   give_back(lua_heap_account(h), r.osize);
+  if (lua_heap_account(h)->extra != NULL) lua_group_look(h);
   return NULL;
 }
 
@@ -101,6 +104,7 @@ static never_inline void *uncommon(void *ud, void *block, size_t osize, size_t n
   if (block == NULL) return new_slow(h, r, false);
   give_back(lua_heap_account(h), osize);
   lua_memory_free(h, block, osize);
+  if (lua_heap_account(h)->extra != NULL) lua_group_look(h);
   return NULL;
 }
 

@@ -5,9 +5,11 @@
 #include <stdio.h>
 
 #include "blocks.h"
+#include "lua_extra.h"
 #include "lua_guard.h"
 #include "lua_memory.h"
 #include "os.h"
+#include "walk.h"
 
 enum {
   ALL_FLAGS = SCALLOC_LUA_SHARED | SCALLOC_LUA_LOCKED | SCALLOC_LUA_GUARD | SCALLOC_LUA_ZERO_ON_FREE | SCALLOC_LUA_STATS |
@@ -111,6 +113,18 @@ void lua_kit_end(heap *h) {
     if (kit->parts[i]) heap_end(kit->parts[i]);
   lua_heap_account(h)->kit = NULL;
   scalloc_free(kit);
+}
+
+/* ---- trimming ---------------------------------------------------------------------------------------------------------------- */
+
+size_t scalloc_lua_trim(scalloc_lua_heap *lua_heap, size_t keep) {
+  heap *h = lua_heap_core(lua_heap), *part = h;
+  lua_heap_enter(h);
+  lua_kit_flush(h);
+  for (unsigned i = 1; part != NULL; part = lua_kit_heap(h, i++)) heap_cool(part);
+  lua_group_give(h, 0);
+  lua_heap_leave(h);
+  return walk_all().empty <= keep ? 0 : scalloc_purge();
 }
 
 /* ---- scalloc_check ----------------------------------------------------------------------------------------------------------- */

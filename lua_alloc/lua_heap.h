@@ -4,6 +4,7 @@
  *   lua_alloc.c   the lua_Alloc function and its two fast paths      lua_stats.c   figures, JSON, walk, leaks
  *   lua_limit.c   limits, pressure, budgets, refusals                lua_state.c   heaps and states: made, called, closed
  *   lua_kit.c     equipped heaps: flags of the configuration         lua_close.c   closing a state without a visit to its objects
+ *   lua_group.c   one limit over many heaps                          lua_adopt.c   running states that change over to a heap
  *   lua_record.h  what is kept at the end of their blocks            lua_pool.c    a fixed piece of memory for one heap
  *
  * One word decides whether a growth may be fast: `left`, the distance from the bytes in use to the nearest event. An event is
@@ -22,9 +23,11 @@
 /* What these files share gets names of its own in the object code, as in names.h. */
 #define lua_limit_admit scalloc_private_lua_limit_admit
 #define lua_limit_admitted scalloc_private_lua_limit_admitted
+#define lua_limit_budget scalloc_private_lua_limit_budget
 #define lua_limit_ceiling scalloc_private_lua_limit_ceiling
 #define lua_limit_init scalloc_private_lua_limit_init
 #define lua_limit_peak scalloc_private_lua_limit_peak
+#define lua_limit_place scalloc_private_lua_limit_place
 #define lua_limit_refuse scalloc_private_lua_limit_refuse
 #define lua_stats_report_leaks scalloc_private_lua_stats_report_leaks
 #define lua_limit_set scalloc_private_lua_limit_set
@@ -51,7 +54,8 @@ typedef struct {
   bool calling;   /* on_pressure runs */
   bool refused;   /* `request` was refused, and no growth came since */
   lua_request request;
-  struct lua_kit *kit; /* NULL: neither flags nor group */
+  struct lua_kit *kit;     /* NULL: no flags */
+  struct lua_extra *extra; /* NULL: neither in a group nor adopted */
   uint64_t refusals, emergencies, failures, pressures;
   void (*on_pressure)(void *userdata, scalloc_lua_heap *heap, size_t used, size_t limit);
   void *userdata;
@@ -74,13 +78,17 @@ always_inline scalloc_lua_heap *lua_heap_handle(heap *h) {
   return (scalloc_lua_heap *)((uintptr_t)h | (lua_heap_account(h)->kit ? LUA_EQUIPPED : 0));
 }
 
-/* `left` has one writer, but the sum over a group is read by others: under TSan as an atomic. */
+/* `left` and `mark` have one writer, but the sum over a group reads them: under TSan they are atomics. */
 always_inline void account_set_left(lua_account *account, ptrdiff_t left) {
 #if UNDER_TSAN
   word_store_relaxed((volatile word_t *)&account->left, (word_t)left);
 #else
   account->left = left;
 #endif
+}
+
+always_inline void account_set_mark(lua_account *account, ptrdiff_t mark) {
+  word_store_release((volatile word_t *)&account->mark, (word_t)mark);
 }
 
 always_inline size_t lua_account_used(const lua_account *account) { return (size_t)(account->mark - account->left); }
@@ -123,6 +131,12 @@ size_t lua_limit_peak(heap *h, bool reset);
 
 /* lua_stats.c: a line on stderr if blocks live in a heap with STATS whose state has been closed. */
 void lua_stats_report_leaks(heap *h);
+
+/* Puts the mark to the nearest event, after a change of what they are. */
+void lua_limit_place(heap *h);
+
+/* Narrows the ceiling to `budget` bytes more than are used now; returns the one before. */
+size_t lua_limit_budget(heap *h, size_t budget);
 
 /* Sets the ceiling of the innermost budget, in bytes of use; SIZE_MAX = none. */
 void lua_limit_ceiling(heap *h, size_t ceiling);

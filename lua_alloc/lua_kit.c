@@ -54,12 +54,21 @@ static void memory_free(lua_kit *kit, void *block, size_t bytes) {
     lua_memory_free(owner_of(kit, block), block, bytes);
 }
 
+static void free_oldest(lua_kit *kit) {
+  void *oldest = lua_guard_release(kit);
+  memory_free(kit, oldest, memory_for(kit, record_get(oldest, room_of(kit, oldest)).size));
+}
+
+void lua_kit_flush(heap *h) {
+  lua_kit *kit = lua_heap_kit(h);
+  while (kit && kit->held_count > 0) free_oldest(kit);
+}
+
 /* A new block; when there is none, those that are held back are given up. */
 static void *take(lua_kit *kit, unsigned part, size_t bytes) {
   void *block = memory_new(kit, part, bytes);
   while (block == NULL && kit->held_count > 0) {
-    void *oldest = lua_guard_release(kit);
-    memory_free(kit, oldest, memory_for(kit, record_get(oldest, room_of(kit, oldest)).size));
+    free_oldest(kit);
     block = memory_new(kit, part, bytes);
   }
   return block;
@@ -130,10 +139,7 @@ static void count_lifetime(lua_kit *kit, lua_record r) {
 static void give(lua_kit *kit, void *block, lua_record r) {
   if (kit->flags & WIPED) wipe(kit, block, r.size);
   if (kit->flags & SCALLOC_LUA_GUARD && r.size <= LUA_GUARD_HELD_SIZE) {
-    if (kit->held_count == LUA_HELD_MOST) {
-      void *oldest = lua_guard_release(kit);
-      memory_free(kit, oldest, memory_for(kit, record_get(oldest, room_of(kit, oldest)).size));
-    }
+    if (kit->held_count == LUA_HELD_MOST) free_oldest(kit);
     lua_guard_hold(kit, block, room_of(kit, block));
     return;
   }

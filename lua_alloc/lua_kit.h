@@ -21,6 +21,7 @@
 #define lua_kit_count scalloc_private_lua_kit_count
 #define lua_kit_each scalloc_private_lua_kit_each
 #define lua_kit_end scalloc_private_lua_kit_end
+#define lua_kit_flush scalloc_private_lua_kit_flush
 #define lua_kit_free scalloc_private_lua_kit_free
 #define lua_kit_handle scalloc_private_lua_kit_handle
 #define lua_kit_heap scalloc_private_lua_kit_heap
@@ -73,6 +74,9 @@ void lua_kit_end(heap *h);
 void *lua_kit_new(heap *h, size_t type, size_t size);
 void lua_kit_free(heap *h, void *block, size_t size);
 void *lua_kit_resize(heap *h, void *block, size_t osize, size_t nsize); /* a shrink never fails */
+
+/* Blocks that are held back are given back. */
+void lua_kit_flush(heap *h);
 
 /* A call is about to be served. */
 void lua_kit_count(heap *h, lua_request r);

@@ -1,7 +1,7 @@
 /*
  * lua_limit.c - what happens where a growth meets an event: limits, the soft limit, budgets, injected failures, refusals.
  *
- * Data: the account of a heap, which its user alone touches. Every change of what counts ends in place(), which puts the mark
+ * Data: the account of a heap, which its user alone touches. Every change of what counts ends in lua_limit_place(), which puts the mark
  * to the nearest event and keeps use and peak. While something concerns every growth (a failure to be injected, a refusal that
  * may be retried) the mark is 0: no growth fits below it.
  *
@@ -11,12 +11,13 @@
  */
 #include <errno.h>
 
+#include "lua_extra.h"
 #include "lua_kit.h"
 
 static size_t nearer(size_t a, size_t b) { return a < b ? a : b; }
 
-/* Puts the mark to the nearest event. */
-static void place(lua_account *account) {
+void lua_limit_place(heap *h) {
+  lua_account *account = lua_heap_account(h);
   lua_account_peak(account);
   ptrdiff_t used = account->mark - account->left, peak = account->mark - account->least;
   size_t mark = nearer(account->ceiling, PTRDIFF_MAX);
@@ -25,8 +26,9 @@ static void place(lua_account *account) {
     mark = nearer(mark, nearer(account->soft, account->hard));
     account->most = account->max_block;
   }
+  if (account->extra && account->extra->group) mark = nearer(mark, account->extra->quota);
   if (account->growths >= 0 || account->refused || account->most < DIRECT_MAX) mark = 0;
-  account->mark = (ptrdiff_t)mark;
+  account_set_mark(account, (ptrdiff_t)mark);
   account_set_left(account, account->mark - used);
   account->least = account->mark - peak;
 }
@@ -49,12 +51,27 @@ void lua_limit_set(heap *h, size_t soft, size_t hard) {
   account->soft = or_none(soft);
   account->hard = or_none(hard);
   account->above = false;
-  place(account);
+  lua_limit_place(h);
+}
+
+static void set_ceiling(heap *h, size_t ceiling) {
+  lua_heap_account(h)->ceiling = ceiling;
+  lua_limit_place(h);
 }
 
 void lua_limit_ceiling(heap *h, size_t ceiling) {
-  lua_heap_account(h)->ceiling = ceiling;
-  place(lua_heap_account(h));
+  lua_heap_enter(h);
+  set_ceiling(h, ceiling);
+  lua_heap_leave(h);
+}
+
+size_t lua_limit_budget(heap *h, size_t budget) {
+  lua_heap_enter(h);
+  size_t used = lua_account_used(lua_heap_account(h)), outer = lua_heap_account(h)->ceiling;
+  size_t ceiling = budget < SIZE_MAX - used ? used + budget : SIZE_MAX;
+  set_ceiling(h, ceiling < outer ? ceiling : outer);
+  lua_heap_leave(h);
+  return outer;
 }
 
 /* ---- a growth ---------------------------------------------------------------------------------------------------------- */
@@ -77,7 +94,7 @@ void lua_limit_refuse(heap *h, lua_request r) {
   lua_account *account = lua_heap_account(h);
   account->refusals++;
   settle(account, r, false);
-  place(account);
+  lua_limit_place(h);
   errno = ENOMEM;
 }
 
@@ -89,10 +106,12 @@ static bool within(const lua_account *account, size_t nsize, size_t used) {
 
 bool lua_limit_admit(heap *h, lua_request r) {
   lua_account *account = lua_heap_account(h);
-  size_t growth = lua_request_growth(r);
-  if (r.nsize <= PTRDIFF_MAX && within(account, r.nsize, lua_account_used(account) + growth)) return true;
-  lua_limit_refuse(h, r);
-  return false;
+  size_t used = lua_account_used(account) + lua_request_growth(r);
+  bool admitted = r.nsize <= PTRDIFF_MAX && within(account, r.nsize, used);
+  const lua_extra *e = account->extra;
+  if (admitted && e && e->group && used > e->quota) admitted = lua_group_more(h, used, account->armed == 0);
+  if (!admitted) lua_limit_refuse(h, r);
+  return admitted;
 }
 
 /* Has this growth taken use above the soft limit, for the first time since it was at or below it? */
@@ -112,7 +131,7 @@ void lua_limit_admitted(heap *h, lua_request r, size_t growth) {
   if (account->growths > 0) account->growths--;
   if (account->refused) {
     settle(account, r, true);
-    place(account);
+    lua_limit_place(h);
   }
   if (account->armed) press(h, lua_account_used(account), growth);
 }
@@ -123,7 +142,7 @@ void scalloc_lua_arm(scalloc_lua_heap *lua_heap) {
   heap *h = lua_heap_core(lua_heap);
   lua_heap_enter(h);
   if (lua_heap_account(h)->armed++ == 0) lua_heap_account(h)->above = false;
-  place(lua_heap_account(h));
+  lua_limit_place(h);
   lua_heap_leave(h);
 }
 
@@ -131,7 +150,8 @@ void scalloc_lua_disarm(scalloc_lua_heap *lua_heap) {
   heap *h = lua_heap_core(lua_heap);
   lua_heap_enter(h);
   if (lua_heap_account(h)->armed > 0) lua_heap_account(h)->armed--;
-  place(lua_heap_account(h));
+  lua_limit_place(h);
+  if (lua_heap_account(h)->armed == 0) lua_group_give(h, 0);
   lua_heap_leave(h);
 }
 
@@ -146,7 +166,7 @@ void scalloc_lua_fail_after(scalloc_lua_heap *lua_heap, long growths) {
   heap *h = lua_heap_core(lua_heap);
   lua_heap_enter(h);
   lua_heap_account(h)->growths = growths < 0 ? -1 : growths;
-  place(lua_heap_account(h));
+  lua_limit_place(h);
   lua_heap_leave(h);
 }
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "lua_extra.h"
 #include "lua_kit.h"
 
 /* ---- heaps ------------------------------------------------------------------------------------------------------------ */
@@ -18,20 +19,42 @@ static scalloc_lua_config complete(const scalloc_lua_config *config) {
   return all;
 }
 
+lua_extra *lua_extra_make(heap *h) {
+  lua_account *account = lua_heap_account(h);
+  if (account->extra == NULL) account->extra = scalloc_calloc(1, sizeof(lua_extra));
+  return account->extra;
+}
+
+static bool enter_group(heap *h, scalloc_lua_group *group) {
+  if (group == NULL) return true;
+  if (lua_extra_make(h) == NULL) return false;
+  lua_group_join(h, group);
+  lua_limit_place(h);
+  return true;
+}
+
 scalloc_lua_heap *scalloc_lua_heap_new(const scalloc_lua_config *given) {
   scalloc_lua_config config = complete(given);
   heap *h = heap_create(HEAP_EXCLUSIVE);
   if (h == NULL) return NULL;
   lua_limit_init(h, &config);
-  if (config.group == NULL && lua_kit_make(h, &config)) return lua_heap_handle(h);
-  heap_end(h);
+  if (lua_kit_make(h, &config) && enter_group(h, config.group)) return lua_heap_handle(h);
+  int why = errno;
+  scalloc_lua_heap_destroy(lua_heap_handle(h));
+  errno = why;
   return NULL;
 }
 
 void scalloc_lua_heap_destroy(scalloc_lua_heap *lua_heap) {
   if (lua_heap == NULL) return;
-  lua_kit_end(lua_heap_core(lua_heap));
-  heap_end(lua_heap_core(lua_heap));
+  heap *h = lua_heap_core(lua_heap);
+  lua_extra *e = lua_heap_account(h)->extra;
+  if (e) {
+    lua_group_leave(h);
+    scalloc_free(e);
+  }
+  lua_kit_end(h);
+  heap_end(h);
 }
 
 /* ---- states ----------------------------------------------------------------------------------------------------------- */
@@ -96,17 +119,22 @@ int scalloc_lua_openlibs(lua_State *L) { return compat_cpcall(L, open_libraries,
 
 scalloc_lua_heap *scalloc_lua_heap_of(lua_State *L) {
   void *ud;
-  return lua_getallocf(L, &ud) == scalloc_lua_alloc ? ud : NULL;
+  lua_Alloc f = lua_getallocf(L, &ud);
+  return f == scalloc_lua_alloc || f == lua_adopted_alloc || f == scalloc_lua_alloc_shared ? ud : NULL;
 }
 
 void scalloc_lua_close(lua_State *L, scalloc_lua_close_mode mode) {
   scalloc_lua_heap *lua_heap = scalloc_lua_heap_of(L); /* before the state is gone */
+  const lua_extra *e = lua_heap ? lua_heap_account(lua_heap_core(lua_heap))->extra : NULL;
+  lua_allocator *allocate_before = e ? e->allocate : NULL;
+  void *ud_before = e ? e->ud : NULL;
   if (lua_heap != NULL && mode == SCALLOC_LUA_CLOSE_FAST)
     lua_close_fast(L, lua_heap);
   else if (lua_heap == NULL || mode == SCALLOC_LUA_CLOSE_FULL)
     lua_close(L);
   if (lua_heap != NULL && mode == SCALLOC_LUA_CLOSE_FULL) lua_stats_report_leaks(lua_heap_core(lua_heap));
   scalloc_lua_heap_destroy(lua_heap);
+  if (allocate_before) lua_adopted_end(allocate_before, ud_before);
 }
 
 /* ---- calls ------------------------------------------------------------------------------------------------------------ */
@@ -115,9 +143,7 @@ int scalloc_lua_pcall(lua_State *L, int nargs, int nresults, int msgh, size_t bu
   scalloc_lua_heap *lua_heap = scalloc_lua_heap_of(L);
   if (lua_heap == NULL) return lua_pcall(L, nargs, nresults, msgh);
   heap *h = lua_heap_core(lua_heap);
-  size_t used = lua_account_used(lua_heap_account(h));
-  size_t ceiling = budget < SIZE_MAX - used ? used + budget : SIZE_MAX, outer = lua_heap_account(h)->ceiling;
-  lua_limit_ceiling(h, ceiling < outer ? ceiling : outer);
+  size_t outer = lua_limit_budget(h, budget);
   int status = lua_pcall(L, nargs, nresults, msgh);
   lua_limit_ceiling(h, outer);
   return status;

@@ -92,8 +92,8 @@ private_api void heap_notified(heap *h, span *s, void *block);
 /* A free of a block that is not a plain one: by another thread, or by the owner of a shared span. `user` may be NULL. */
 void heap_free_elsewhere(heap *user, span *s, void *block);
 
-void heap_settle(heap *h); /* the mail of the caller's heap */
-void heap_cool(heap *h);   /* gives the empty hot spans of the caller's heap back */
+void heap_settle(heap *h);           /* the mail of the caller's heap */
+private_api void heap_cool(heap *h); /* gives the empty hot spans of the caller's heap back */
 
 /* Settles every span of every heap, on behalf of the user of `user` (may be NULL): exact at a quiescent point. O(spans). */
 void heap_settle_all(heap *user);

@@ -91,6 +91,7 @@ static void add_pooled(const span *s, uint32_t count, walk_totals *t) {
   size_t dirty = run ? (s->run_clean ? 0 : s->run_dirty) : s->dirty;
   t->pooled += count;
   t->committed += dirty;
+  t->empty += dirty;
   t->backed += (dirty + SPAN_BYTES - 1) >> SPAN_SHIFT;
 }
 

@@ -21,6 +21,7 @@ void *walk_remote_list(const span *s, word_t w);
 typedef struct {
   size_t hot, floating, reusable, pooled, large; /* spans */
   size_t live, committed;                        /* bytes */
+  size_t empty;                                  /* bytes of committed that are in no use */
   size_t backed;                                 /* spans with pages, each with a page table */
 } walk_totals;
 
@@ -28,6 +29,6 @@ typedef struct {
 private_api void walk_add(const span *s, walk_totals *totals);
 
 /* The whole table. */
-walk_totals walk_all(void);
+private_api walk_totals walk_all(void);
 
 #endif

@@ -42,6 +42,7 @@ SCALLOC_API void *scalloc_lua_alloc_shared(void *ud, void *ptr, size_t osize, si
 
 /* ---- heaps ------------------------------------------------------------------------------------------------------------- */
 
+/* One limit over many heaps; see scalloc_lua_group_new. */
 typedef struct scalloc_lua_group scalloc_lua_group;
 
 typedef struct scalloc_lua_config {
@@ -53,7 +54,7 @@ typedef struct scalloc_lua_config {
   size_t soft_limit, hard_limit; /* of the bytes in use */
   size_t max_block;              /* of one block */
   unsigned flags;                /* SCALLOC_LUA_SHARED and so on; unknown ones are refused with EINVAL */
-  scalloc_lua_group *group;      /* NULL; others are refused with EINVAL */
+  scalloc_lua_group *group;      /* NULL: none */
   const char *name;              /* for messages, not copied; may be NULL */
   /*
    * A growth has taken use above the soft limit: `used` bytes are in use, `limit` is the soft limit. Called once, and again
@@ -123,6 +124,22 @@ SCALLOC_API void scalloc_lua_close(lua_State *L, scalloc_lua_close_mode mode);
 /* The heap a state runs on; NULL: not on a scalloc heap. O(1). */
 SCALLOC_API scalloc_lua_heap *scalloc_lua_heap_of(lua_State *L);
 
+/*
+ * Puts a running state, whatever its allocator, on a new heap. New blocks and blocks that grow come from the heap; the others
+ * are still freed by the allocator they came from, which must live as long as the state. `used` begins with what Lua counts now.
+ * Close the state with scalloc_lua_close, which also ends the heap it had before if that was one of these; FAST is FULL, and
+ * DISCARD leaves what lies elsewhere to itself. NULL and errno as of scalloc_lua_heap_new; EINVAL: the state is on an adopted
+ * heap already. LuaJIT: the memory of its own allocator stays when the state is closed.
+ */
+SCALLOC_API scalloc_lua_heap *scalloc_lua_adopt(lua_State *L, const scalloc_lua_config *config);
+
+/*
+ * The way back. From now on blocks come from the allocator before again, and blocks of the heap go back when their size changes.
+ * True: no block was left in the heap, which is gone; the state is as it was. False: some are left. Call it again when they may
+ * have been freed, or close the state with scalloc_lua_close. False too for a state that was not adopted.
+ */
+SCALLOC_API bool scalloc_lua_release(lua_State *L);
+
 /* ---- limits ------------------------------------------------------------------------------------------------------------ */
 
 /* Limits act while arms outnumber disarms; a heap starts disarmed. One disarm too many is ignored. O(1). */
@@ -141,8 +158,29 @@ SCALLOC_API void scalloc_lua_limit(scalloc_lua_heap *heap, size_t soft, size_t h
  */
 SCALLOC_API int scalloc_lua_pcall(lua_State *L, int nargs, int nresults, int msgh, size_t budget);
 
+/*
+ * A group: one limit over the bytes in use of any number of heaps, which name it in their configuration. It acts on the armed
+ * ones; disarmed ones count, and may use more. hard 0 = none. NULL and ENOMEM.
+ *
+ * The sum never passes the limit by what armed heaps use. A heap may be refused while others hold quota that they do not use:
+ * an eighth of what each uses, at least 4 KB, until they run again; heaps that are disarmed, trimmed or ended hold none.
+ */
+SCALLOC_API scalloc_lua_group *scalloc_lua_group_new(size_t hard);
+
+/* Any thread. The heaps of the group go on as before; its memory goes with the last of them. NULL is ignored. */
+SCALLOC_API void scalloc_lua_group_free(scalloc_lua_group *group);
+
+/* Bytes in use in all its heaps: exact while none of them works. Any thread, O(heaps). */
+SCALLOC_API size_t scalloc_lua_group_used(const scalloc_lua_group *group);
+
 /* Fault injection, armed or not: `growths` growths succeed, then every one is refused until it is switched off; < 0 = off. */
 SCALLOC_API void scalloc_lua_fail_after(scalloc_lua_heap *heap, long growths);
+
+/*
+ * Gives memory back to the system: what the heap has left empty, and all that the process keeps empty for later, if that is more
+ * than `keep` bytes. Returns the bytes given back. O(spans of the process).
+ */
+SCALLOC_API size_t scalloc_lua_trim(scalloc_lua_heap *heap, size_t keep);
 
 /* ---- figures ----------------------------------------------------------------------------------------------------------- */
 
