@@ -487,7 +487,9 @@ int main(int argc, char **argv) {
   threads_share_a_heap(0, 0);
   threads_share_a_heap(SCALLOC_LUA_PROFILE | SCALLOC_LUA_GUARD, 0);
   threads_share_a_heap(0, 100000);
-  if (argc > 1) return 0; /* threads alone */
+#if defined(__SANITIZE_THREAD__)
+  return 0; /* the rest has no threads, and takes long */
+#endif
   every_combination_is_an_allocator();
   what_makes_no_sense_is_refused();
   a_state_runs_on_each();
