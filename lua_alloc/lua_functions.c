@@ -5,14 +5,24 @@
 
 #include <stdint.h>
 
+#include "lua_extra.h"
 #include "lua_spans.h"
 
 static const char registry_key[] = "scalloc.functions";
+
+static bool is_adopted(lua_State *L) {
+  void *ud;
+  return lua_getallocf(L, &ud) == lua_adopted_alloc;
+}
 
 static const lua_functions functions = {
     .magic = "scalloc",
     .version = LUA_FUNCTIONS_VERSION,
     .heap_of = scalloc_lua_heap_of,
+    .adopt = scalloc_lua_adopt,
+    .is_adopted = is_adopted,
+    .release = scalloc_lua_release,
+    .trim = scalloc_lua_trim,
     .pcall = scalloc_lua_pcall,
     .arm = scalloc_lua_arm,
     .disarm = scalloc_lua_disarm,

@@ -18,6 +18,10 @@ typedef struct {
   char magic[8]; /* "scalloc" */
   unsigned version;
   scalloc_lua_heap *(*heap_of)(lua_State *L);
+  scalloc_lua_heap *(*adopt)(lua_State *L, const scalloc_lua_config *config);
+  bool (*is_adopted)(lua_State *L);
+  bool (*release)(lua_State *L);
+  size_t (*trim)(scalloc_lua_heap *heap, size_t keep);
   int (*pcall)(lua_State *L, int nargs, int nresults, int msgh, size_t budget);
   void (*arm)(scalloc_lua_heap *heap);
   void (*disarm)(scalloc_lua_heap *heap);

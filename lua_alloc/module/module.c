@@ -235,6 +235,8 @@ SCALLOC_API int luaopen_scalloc(lua_State *L) {
   lua_pushvalue(L, -2);
   luaL_setfuncs(L, functions, 1);
   lua_pushvalue(L, -2);
+  scalloc_module_add_attach(L);
+  lua_pushvalue(L, -2);
   scalloc_module_add_figures(L);
   lua_pushvalue(L, -2);
   scalloc_module_add_blocks(L);

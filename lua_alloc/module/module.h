@@ -2,6 +2,7 @@
  * module.h - what the files of the Lua module `scalloc` share.
  *
  *   module.c          luaopen_scalloc; attaching, limits, budgets, faults
+ *   module_attach.c   attach, detach, trim
  *   module_figures.c  count, peak, stats, histogram, tags
  *   module_blocks.c   heapdump, snapshots and their differences
  *   module_profile.c  allocation by line of source
@@ -54,6 +55,7 @@ enum { MODULE_TAGS = 12 }; /* names there are: tags -1 to 10 */
 void scalloc_module_new_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc);
 
 /* Registers the functions of a file in the table below the data, both on top of the stack; pops the data. */
+void scalloc_module_add_attach(lua_State *L);
 void scalloc_module_add_figures(lua_State *L);
 void scalloc_module_add_blocks(lua_State *L);
 void scalloc_module_add_profile(lua_State *L);

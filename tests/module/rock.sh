@@ -18,6 +18,8 @@ grep -qF "version = \"$version-1\"" "$rockspec" || { echo "$rockspec: not versio
 cp -R scalloc lua_alloc "$folder" && cd "$folder" || exit 1
 "$luarocks" make --lua-version 5.4 --tree "$folder/tree" CFLAGS="-O0 -fPIC" "$rockspec" >log 2>&1 || { cat log; exit 1; }
 unset LUA_INIT LUA_INIT_5_4
-LUA_CPATH="$folder/tree/lib/lua/5.4/?.so" lua5.4 -e '
+LUA_CPATH="$folder/tree/lib/lua/5.4/?.so" LUA_INIT="require 'scalloc'.attach{}" lua5.4 -e '
 local scalloc = require "scalloc"
-assert(scalloc._VERSION and scalloc.active() == false and scalloc.check())'
+local t = {}
+for i = 1, 1e5 do t[i] = { i } end
+assert(scalloc.active() and scalloc.count() > 1000000 and scalloc.check())'

@@ -84,15 +84,22 @@ describe("withlimit", function()
   end)
 
   it("nests: the narrowest holds", function()
+    local function grow()
+      local t = {}
+      for i = 1, 1000 do t[i] = {} end
+      return #t
+    end
     local inner
+    collectgarbage() -- what is garbage now would make room in the budgets
+    collectgarbage()
     assert.is_true(scalloc.withlimit(10000000, function()
-      inner = { scalloc.withlimit(10000, function() return ("x"):rep(100000) end) }
-      return ("x"):rep(100000)
+      inner = { scalloc.withlimit(10000, grow) }
+      return grow()
     end))
     assert.same({ false, "not enough memory" }, inner)
-    local outer = scalloc.withlimit(10000, function()
-      assert(scalloc.withlimit(10000000, function() return ("x"):rep(100000) end))
-    end)
+    collectgarbage()
+    collectgarbage()
+    local outer = scalloc.withlimit(10000, function() assert(scalloc.withlimit(10000000, grow)) end)
     assert.is_false(outer)
   end)
 
