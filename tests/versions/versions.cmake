@@ -25,3 +25,12 @@ if(LUAJIT_FOUND AND TARGET scalloc_lua5.1)
   scalloc_version_test(luajit scalloc_lua5.1 "${LUAJIT_INCLUDE_DIRS}" "${LUAJIT_LDFLAGS}")
   target_compile_definitions(versions_luajit PRIVATE FIRST_REFUSED=7 FAST_CLOSE=0)
 endif()
+
+# 5.5 is not in Debian 12: that the sources keep its interface is a matter of compiling them.
+add_library(versions_5.5 OBJECT ${scalloc_lua_sources})
+target_include_directories(versions_5.5 BEFORE PRIVATE ${PROJECT_SOURCE_DIR}/tests/versions/lua55)
+target_include_directories(versions_5.5 PRIVATE ${PROJECT_SOURCE_DIR}/lua_alloc ${PROJECT_SOURCE_DIR}/lua_alloc/include
+  ${PROJECT_SOURCE_DIR}/scalloc/include ${PROJECT_SOURCE_DIR}/scalloc ${ATOMIC_OPS_INCLUDE_DIR})
+target_include_directories(versions_5.5 SYSTEM PRIVATE ${LUA54_INCLUDE_DIRS})
+target_compile_options(versions_5.5 PRIVATE -fvisibility=hidden)
+target_link_libraries(versions_5.5 PRIVATE scalloc_flags)

@@ -1,0 +1,11 @@
+/* As lua.h beside it. */
+#ifndef VERSIONS_LAUXLIB55_H
+#define VERSIONS_LAUXLIB55_H
+
+#pragma GCC system_header
+#include <lua.h>
+#include_next <lauxlib.h>
+
+LUALIB_API unsigned(luaL_makeseed)(lua_State *L);
+
+#endif
