@@ -1,0 +1,173 @@
+/* States with limits and flags that go from thread to thread, are closed by others, and survive forks. */
+#include "../test.h"
+#include <lauxlib.h>
+#include <lualib.h>
+#include <pthread.h>
+#include <scalloc/lua_alloc.h>
+
+enum { STATES = 12, THREADS = 4, TURNS = 60 };
+
+static const unsigned sets[] = {0, SCALLOC_LUA_STATS, SCALLOC_LUA_SHARED, SCALLOC_LUA_GUARD, SCALLOC_LUA_TAG_SEGREGATE, 0};
+
+static const char step[] = "n = (n or 0) + 1 t = t or {} t[n % 50 + 1] = {n, tostring(n), function() return n end}\n"
+                           "for i = 1, 500 do local x = {i} end return n";
+
+static scalloc_lua_group *group;
+
+static lua_State *new_state(size_t i) {
+  scalloc_lua_config config = {.size = sizeof config,
+                               .flags = sets[i % LENGTH(sets)],
+                               .group = i % 2 ? group : NULL,
+                               .hard_limit = 3 * MB,
+                               .prealloc = i % LENGTH(sets) == 5 ? 100 * KB : 0};
+  lua_State *L = scalloc_lua_newstate(&config);
+  CHECK(L != NULL && scalloc_lua_openlibs(L) == LUA_OK);
+  scalloc_lua_arm(scalloc_lua_heap_of(L));
+  return L;
+}
+
+static lua_Integer run_step(lua_State *L) {
+  CHECK(luaL_dostring(L, step) == LUA_OK);
+  lua_Integer n = lua_tointeger(L, -1);
+  lua_settop(L, 0);
+  return n;
+}
+
+/* ---- from thread to thread -------------------------------------------------------------------------------------------------- */
+
+static struct {
+  pthread_mutex_t lock;
+  lua_State *L;
+  int turns;
+} slots[STATES];
+
+/* Takes whatever state is free, runs it, now and then closes it and makes another in its place. */
+static void *work(void *argument) {
+  rng random = {(uint64_t)(uintptr_t)argument};
+  for (int turn = 0; turn < TURNS; turn++) {
+    size_t i = rng_below(&random, STATES);
+    pthread_mutex_lock(&slots[i].lock);
+    CHECK_INT(run_step(slots[i].L), ==, ++slots[i].turns);
+    if (rng_percent(&random, 10)) {
+      scalloc_lua_close(slots[i].L, turn % 2 ? SCALLOC_LUA_CLOSE_FULL : SCALLOC_LUA_CLOSE_FAST);
+      slots[i].L = new_state(i);
+      slots[i].turns = 0;
+    }
+    pthread_mutex_unlock(&slots[i].lock);
+  }
+  return NULL;
+}
+
+static void states_go_from_thread_to_thread(void) {
+  stats before = stats_now();
+  pthread_t threads[THREADS];
+  CHECK((group = scalloc_lua_group_new(30 * MB)) != NULL);
+  for (size_t i = 0; i < STATES; i++) {
+    pthread_mutex_init(&slots[i].lock, NULL);
+    slots[i].L = new_state(i);
+    slots[i].turns = 0;
+  }
+  for (size_t i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, work, (void *)(i + 1)) == 0);
+  for (size_t i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+  check_heap();
+  for (size_t i = 0; i < STATES; i++) {
+    CHECK_INT(run_step(slots[i].L), ==, slots[i].turns + 1);
+    scalloc_lua_close(slots[i].L, SCALLOC_LUA_CLOSE_FULL);
+  }
+  CHECK_INT(scalloc_lua_group_used(group), ==, 0);
+  scalloc_lua_group_free(group);
+  check_all_returned(before);
+}
+
+/* ---- forks -------------------------------------------------------------------------------------------------------------------- */
+
+/* The parent's states run in the child, with their groups and limits, and close in each mode. */
+static void child_of_a_fork(lua_State **states) {
+  for (size_t i = 0; i < STATES; i++) {
+    scalloc_lua_heap *heap = scalloc_lua_heap_of(states[i]);
+    CHECK_INT(run_step(states[i]), ==, 2);
+    CHECK(luaL_loadstring(states[i], "local t = {} for i = 1, 1e6 do t[i] = {i} end") == LUA_OK);
+    CHECK_INT(lua_pcall(states[i], 0, 0, 0), ==, LUA_ERRMEM); /* the limit holds here, too */
+    lua_settop(states[i], 0);
+    CHECK_INT(scalloc_lua_peak(heap, false), <=, 3 * MB);
+    scalloc_lua_close(states[i], (scalloc_lua_close_mode)(i % 3));
+  }
+  CHECK_INT(scalloc_lua_group_used(group), ==, 0);
+  lua_State *L = new_state(1);
+  CHECK_INT(run_step(L), ==, 1);
+  scalloc_lua_close(L, SCALLOC_LUA_CLOSE_FULL);
+  check_heap();
+  _exit(0);
+}
+
+static volatile bool stop;
+static lua_State *volatile busy_state;
+
+/* While others fork this one makes, runs and closes states in a group. */
+static void *keep_busy(void *argument) {
+  (void)argument;
+  while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
+    lua_State *L = new_state(1);
+    __atomic_store_n(&busy_state, L, __ATOMIC_RELEASE);
+    run_step(L);
+    __atomic_store_n(&busy_state, NULL, __ATOMIC_RELEASE);
+    scalloc_lua_close(L, SCALLOC_LUA_CLOSE_FULL);
+  }
+  return NULL;
+}
+
+static void wait_for(pid_t pid) {
+  int status;
+  CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void states_survive_forks(void) {
+  lua_State *states[STATES];
+  CHECK((group = scalloc_lua_group_new(100 * MB)) != NULL);
+  for (size_t i = 0; i < STATES; i++) CHECK_INT(run_step(states[i] = new_state(i)), ==, 1);
+  pid_t pid = fork();
+  if (pid == 0) child_of_a_fork(states);
+  wait_for(pid);
+  for (size_t i = 0; i < STATES; i++) CHECK_INT(run_step(states[i]), ==, 2); /* of the child nothing is seen here */
+  for (size_t i = 0; i < STATES; i++) scalloc_lua_close(states[i], SCALLOC_LUA_CLOSE_FULL);
+  scalloc_lua_group_free(group);
+}
+
+/* The state that another thread was running is cut off anywhere; the child lets it be, or discards it, and makes its own. */
+static void forks_come_at_any_moment(void) {
+  pthread_t thread;
+  CHECK((group = scalloc_lua_group_new(100 * MB)) != NULL);
+  CHECK(pthread_create(&thread, NULL, keep_busy, NULL) == 0);
+  for (int i = 0; i < 40; i++) {
+    pid_t pid = fork();
+    if (pid == 0) {
+      lua_State *cut_off = busy_state;
+      for (int k = 0; k < 3; k++) {
+        lua_State *L = new_state(1);
+        CHECK_INT(run_step(L), ==, 1);
+        scalloc_lua_close(L, SCALLOC_LUA_CLOSE_FULL);
+      }
+      if (cut_off && i % 2) scalloc_lua_close(cut_off, SCALLOC_LUA_CLOSE_DISCARD);
+      check_heap();
+      _exit(0);
+    }
+    wait_for(pid);
+  }
+  __atomic_store_n(&stop, true, __ATOMIC_RELEASE);
+  CHECK(pthread_join(thread, NULL) == 0);
+  CHECK_INT(scalloc_lua_group_used(group), ==, 0);
+  scalloc_lua_group_free(group);
+}
+
+int main(void) {
+  scalloc_free(scalloc_malloc(1));
+  states_go_from_thread_to_thread();
+#if !defined(__SANITIZE_THREAD__) /* which ends a child of a fork that came while threads ran */
+  states_survive_forks();
+#if !defined(__SANITIZE_ADDRESS__) /* which may hang in its own lock there */
+  forks_come_at_any_moment();
+#endif
+#endif
+  return 0;
+}
