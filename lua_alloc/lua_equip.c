@@ -111,6 +111,7 @@ void lua_kit_end(heap *h) {
   if (kit->pool_memory && kit->flags & SCALLOC_LUA_LOCKED) os_unlock(kit->pool_memory, kit->pool_bytes);
   for (unsigned i = 1; i < LUA_PARTS; i++)
     if (kit->parts[i]) heap_end(kit->parts[i]);
+  h->verify = NULL;
   lua_heap_account(h)->kit = NULL;
   scalloc_free(kit);
 }
@@ -147,6 +148,7 @@ static void verify_in_pool(void *context, void *block, size_t room) { verify_blo
 
 static bool verify(heap *h, char *why, size_t size) {
   finding f = {.kit = lua_heap_kit(h)};
+  if (f.kit == NULL) return true; /* was being ended when a fork came */
   if (f.kit->pool) f.what = lua_pool_check(f.kit->pool), f.where = f.kit->pool_memory;
   if (f.kit->flags & SCALLOC_LUA_GUARD) {
     heap *part = h;

@@ -86,8 +86,8 @@ void lua_group_join(heap *h, scalloc_lua_group *group) {
   lock_take(&lists_lock);
   e->next = group->first;
   e->place = (lua_extra **)(uintptr_t)&group->first;
-  if (e->next) e->next->place = (lua_extra **)(uintptr_t)&e->next;
   group->first = e;
+  if (e->next) e->next->place = (lua_extra **)(uintptr_t)&e->next; /* after it is true: who trusts it looks whether it is */
   lock_give(&lists_lock);
 }
 

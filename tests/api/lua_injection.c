@@ -203,6 +203,7 @@ int main(int argc, char **argv) {
   static const unsigned sets[] = {0, SCALLOC_LUA_STATS | SCALLOC_LUA_GUARD | SCALLOC_LUA_ZERO_ON_FREE, SCALLOC_LUA_SHARED,
                                   SCALLOC_LUA_TAG_SEGREGATE};
   if (argc > 1) return strcmp(argv[1], "no memory") != 0 || scalloc_lua_newstate(NULL) != NULL;
+  without_quarantine();
   scalloc_free(scalloc_malloc(1));
   for (size_t i = 0; i < LENGTH(sets); i++) {
     a_state_is_made_or_not(sets[i]);
