@@ -100,13 +100,18 @@
 #define os_panic scalloc_private_os_panic
 #define os_processors scalloc_private_os_processors
 #define os_purge scalloc_private_os_purge
+#define os_readable scalloc_private_os_readable
+#define os_report scalloc_private_os_report
 #define os_reserve scalloc_private_os_reserve
 #define os_secret scalloc_private_os_secret
 #define os_under_valgrind scalloc_private_os_under_valgrind
 #define os_unlock scalloc_private_os_unlock
+#define os_wait scalloc_private_os_wait
+#define os_wake scalloc_private_os_wake
 #define os_write_stderr scalloc_private_os_write_stderr
 #define os_yield scalloc_private_os_yield
 #define pool_count scalloc_private_pool_count
+#define pool_has_dirty scalloc_private_pool_has_dirty
 #define pool_put scalloc_private_pool_put
 #define pool_put_chain scalloc_private_pool_put_chain
 #define pool_reset scalloc_private_pool_reset
@@ -117,6 +122,7 @@
 #define purge_all scalloc_private_purge_all
 #define purge_charge scalloc_private_purge_charge
 #define purge_count scalloc_private_purge_count
+#define purge_forever scalloc_private_purge_forever
 #define purge_keep_run scalloc_private_purge_keep_run
 #define purge_pool_into_runs scalloc_private_purge_pool_into_runs
 #define purge_run scalloc_private_purge_run
@@ -125,6 +131,7 @@
 #define quarantine_put scalloc_private_quarantine_put
 #define runs_extend scalloc_private_runs_extend
 #define runs_give scalloc_private_runs_give
+#define runs_have_dirty scalloc_private_runs_have_dirty
 #define runs_reset scalloc_private_runs_reset
 #define runs_spans scalloc_private_runs_spans
 #define runs_take scalloc_private_runs_take

@@ -18,7 +18,7 @@ option_values options = {
     .guard_sample = GUARD_SAMPLE_DEFAULT,
 };
 
-enum { ARENA_BYTES, LIMIT_BYTES, REUSE_THRESHOLD, PURGE_DELAY_MS, STATS, QUARANTINE, GUARD_SAMPLE, OPTIONS };
+enum { ARENA_BYTES, LIMIT_BYTES, REUSE_THRESHOLD, PURGE_DELAY_MS, STATS, PURGE_THREAD, QUARANTINE, GUARD_SAMPLE, OPTIONS };
 
 static const struct {
   const char *name;
@@ -29,6 +29,7 @@ static const struct {
     {"SCALLOC_REUSE_THRESHOLD", 0, 100},
     {"SCALLOC_PURGE_DELAY_MS", -1, 1000000000},
     {"SCALLOC_STATS", 0, 1},
+    {"SCALLOC_PURGE_THREAD", 0, 1},
     {"SCALLOC_QUARANTINE", 0, QUARANTINE_MAX},
     {"SCALLOC_GUARD_SAMPLE", 0, 1000000000},
 };
@@ -49,6 +50,9 @@ static void store(int option, long value) {
     break;
   case PURGE_DELAY_MS:
     options.purge_delay_ms = value;
+    break;
+  case PURGE_THREAD:
+    options.purge_thread = value != 0;
     break;
   case GUARD_SAMPLE:
     options.guard_sample = (unsigned)value;

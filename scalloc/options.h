@@ -10,6 +10,7 @@ typedef struct {
   unsigned reuse_threshold; /* percent */
   long purge_delay_ms;      /* 0 = at once, -1 = never */
   bool stats;               /* JSON to stderr at exit */
+  bool purge_thread;        /* the malloc replacements: a thread of their own purges */
   unsigned quarantine;      /* tracked builds: freed blocks a heap holds back */
   unsigned guard_sample;    /* tracked builds: one in so many blocks is guarded; 0 = none */
 } option_values;

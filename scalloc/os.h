@@ -49,6 +49,11 @@ bool os_under_valgrind(void);
 unsigned os_processors(void); /* that this process may run on */
 uint32_t os_now_ms(void);     /* a monotonic clock, a few ms coarse; wraps */
 private_api void os_yield(void);
+
+/* Sleeps while *word is `value`, at most `ms` milliseconds; may return early. os_wake ends every sleep on the word. */
+void os_wait(volatile unsigned *word, unsigned value, uint32_t ms);
+void os_wake(volatile unsigned *word);
+
 size_t os_page_size(void);
 
 /* The value of an environment variable, or NULL. */
@@ -56,7 +61,13 @@ const char *os_environment(const char *name);
 
 void os_write_stderr(const char *text, size_t length);
 
-/* One line `scalloc: <what> <address>: <why>` on stderr, then abort. */
+/* Can the aligned word at an address be read? */
+bool os_readable(const void *address);
+
+/* One line `scalloc: <what> <address>: <why>` on stderr ... */
+void os_report(const char *what, const void *address, const char *why);
+
+/* ... and then abort. */
 private_api _Noreturn void os_panic(const char *what, const void *address, const char *why);
 
 #endif

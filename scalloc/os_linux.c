@@ -1,10 +1,14 @@
 /*
- * os_linux.c - the OS seam on Linux: thin wrappers round system calls, no state but what is constant for a process.
+ * os_linux.c - the OS seam on Linux: thin wrappers round system calls, no state but what is constant for a process. Files are read
+ * and written without the functions of that name, which end a thread that was cancelled, and which other libraries replace by
+ * their own that allocate.
  */
 #include "os.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -12,6 +16,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -58,12 +63,12 @@ void os_advise_opened(void *start, size_t bytes) { madvise(start, bytes, MADV_DO
 /* The first figure of /proc/self/statm: the size of this process's address space in pages; 0 if it cannot be read. */
 static size_t address_space_pages(void) {
   char text[32];
-  int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/statm", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return 0;
-  ssize_t length = read(fd, text, sizeof text - 1);
-  close(fd);
+  long length = syscall(SYS_read, fd, text, sizeof text - 1);
+  syscall(SYS_close, fd);
   size_t pages = 0;
-  for (ssize_t i = 0; i < length && text[i] >= '0' && text[i] <= '9'; i++) pages = pages * 10 + (size_t)(text[i] - '0');
+  for (long i = 0; i < length && text[i] >= '0' && text[i] <= '9'; i++) pages = pages * 10 + (size_t)(text[i] - '0');
   return pages;
 }
 
@@ -132,18 +137,38 @@ uint32_t os_now_ms(void) {
 
 void os_yield(void) { sched_yield(); }
 
+void os_wait(volatile unsigned *word, unsigned value, uint32_t ms) {
+  struct timespec most = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &most, NULL, 0);
+}
+
+void os_wake(volatile unsigned *word) {
+  int saved = errno; /* frees wake */
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+  errno = saved;
+}
+
 size_t os_page_size(void) { return (size_t)getauxval(AT_PAGESZ); }
+
+extern void *stack_end __asm__("__libc_stack_end") __attribute__((weak)); /* of glibc's dynamic linker */
+
+/* The environment; before the C library has been initialised, from where the kernel put it: behind the arguments, on the stack. */
+static char **environment(void) {
+  if (environ) return environ;
+  char **stack = &stack_end ? stack_end : NULL;
+  return stack ? stack + 1 + (uintptr_t)stack[0] + 1 : NULL; /* number of arguments, these, NULL, the environment */
+}
 
 const char *os_environment(const char *name) {
   size_t length = strlen(name);
-  for (char **entry = environ; entry && *entry; entry++)
+  for (char **entry = environment(); entry && *entry; entry++)
     if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=') return *entry + length + 1;
   return NULL;
 }
 
 void os_write_stderr(const char *text, size_t length) {
   while (length > 0) {
-    ssize_t n = write(STDERR_FILENO, text, length);
+    long n = syscall(SYS_write, STDERR_FILENO, text, length);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return;
     text += n;
@@ -156,7 +181,15 @@ static char *append(char *to, const char *end, const char *text) {
   return to;
 }
 
-_Noreturn void os_panic(const char *what, const void *address, const char *why) {
+/* A system call that reads a word and then finds no such operation. */
+bool os_readable(const void *address) {
+  int saved = errno;
+  bool readable = syscall(SYS_rt_sigprocmask, ~0, address, NULL, sizeof(uint64_t)) == 0 || errno != EFAULT;
+  errno = saved;
+  return readable;
+}
+
+void os_report(const char *what, const void *address, const char *why) {
   char line[256] = {0}, digits[20];
   char *end = line + sizeof line - 1;
   char *p = append(append(append(line, end, "scalloc: "), end, what), end, " 0x");
@@ -168,6 +201,10 @@ _Noreturn void os_panic(const char *what, const void *address, const char *why) 
   p = append(append(p, end, ": "), end, why);
   *p++ = '\n';
   os_write_stderr(line, (size_t)(p - line));
+}
+
+_Noreturn void os_panic(const char *what, const void *address, const char *why) {
+  os_report(what, address, why);
   abort();
 }
 

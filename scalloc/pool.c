@@ -92,6 +92,13 @@ span *pool_take(uint32_t hint, size_t bytes) {
   return s ? s : take_slot(&slots[POOL_CLEAN], hint % pool_stacks());
 }
 
+bool pool_has_dirty(void) {
+  for (unsigned slot = 0; slot < POOL_DIRTY_SLOTS; slot++)
+    for (word_t left = word_load_acquire(&slots[slot].summary); left != 0; left &= left - 1)
+      if (stack_top(word_load_acquire(slots[slot].stacks[__builtin_ctzll(left)])) != 0) return true;
+  return false;
+}
+
 uint32_t pool_take_stack(unsigned slot, unsigned n) {
   if (!(word_load_acquire(&slots[slot].summary) >> n & 1)) return 0;
   return stack_pop_all(slots[slot].stacks[n]);

@@ -24,6 +24,9 @@ span *pool_take(uint32_t hint, size_t bytes);
 /* The same without the clean ones. */
 span *pool_take_dirty(uint32_t hint, size_t bytes);
 
+/* Is there a dirty one? O(p). */
+bool pool_has_dirty(void);
+
 /* Takes all spans of stack `n`: index of the first, linked by pool_next; 0 if it was empty. */
 uint32_t pool_take_stack(unsigned slot, unsigned n);
 

@@ -16,6 +16,7 @@
 
 static volatile word_t next_purge; /* ms, low 32 bits; bit 32 set once begun */
 static volatile word_t purges;
+static volatile unsigned thread_sleeps; /* the purging thread, until something is dirty */
 
 size_t purge_count(void) { return word_load_acquire(&purges); }
 
@@ -135,13 +136,38 @@ static size_t purge_older(uint32_t now, uint32_t age) {
   return bytes;
 }
 
+/* The caller may just have made something dirty: a full barrier lies between that and the look at the thread. */
+static void wake_thread(void) {
+  half_or_full(&thread_sleeps, 0);
+  if (half_load_relaxed(&thread_sleeps) == 0) return;
+  half_store_release(&thread_sleeps, 0);
+  os_wake(&thread_sleeps);
+}
+
 void purge_tick(void) {
   if (options.purge_delay_ms < 0) return;
+  if (unlikely(options.purge_thread)) wake_thread();
   uint32_t delay = (uint32_t)options.purge_delay_ms, now = os_now_ms();
   word_t next = word_load_relaxed(&next_purge);
   if (next != 0 && delay != 0 && (int32_t)(now - (uint32_t)next) < 0) return;
   if (!word_cas_full(&next_purge, next, (word_t)1 << 32 | (uint32_t)(now + delay / 8 + 1))) return;
   if (next != 0 || delay == 0) purge_older(now, delay);
+}
+
+enum { PAUSE_MIN_MS = 10, PAUSE_MAX_MS = 3600000 };
+
+_Noreturn void purge_forever(void) {
+  long pause = options.purge_delay_ms / 8 + 2;
+  pause = pause < PAUSE_MIN_MS ? PAUSE_MIN_MS : pause > PAUSE_MAX_MS ? PAUSE_MAX_MS : pause;
+  for (;;) {
+    while (pool_has_dirty() || runs_have_dirty()) {
+      os_wait(&thread_sleeps, 0, (uint32_t)pause);
+      purge_tick();
+    }
+    half_or_full(&thread_sleeps, 1);
+    if (!pool_has_dirty() && !runs_have_dirty()) os_wait(&thread_sleeps, 1, PAUSE_MAX_MS);
+    half_store_release(&thread_sleeps, 0);
+  }
 }
 
 size_t purge_all(void) { return purge_older(os_now_ms(), 0); }

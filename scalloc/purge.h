@@ -12,6 +12,9 @@
 /* On every slow path that gives or takes spans: purges what is old, if it is time and nobody else is at it. */
 void purge_tick(void);
 
+/* The life of a thread that purges what is old while the others sleep; it sleeps itself while there is nothing. */
+_Noreturn void purge_forever(void);
+
 /* Purges every empty span and run now; bytes given back. */
 size_t purge_all(void);
 

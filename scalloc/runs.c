@@ -203,6 +203,13 @@ uint32_t runs_take_dirty(uint32_t now, uint32_t age) {
   return first;
 }
 
+bool runs_have_dirty(void) {
+  lock_take(&lock);
+  bool have = dirty_count != 0;
+  lock_give(&lock);
+  return have;
+}
+
 size_t runs_spans(void) { return word_load_acquire(&free_spans); }
 
 void runs_reset(void) {

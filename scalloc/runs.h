@@ -28,7 +28,8 @@ bool runs_extend(uint32_t end, uint32_t count);
 /* Takes one dirty run that was freed more than `age` ms ago out of the cache: its first index, or 0. */
 uint32_t runs_take_dirty(uint32_t now, uint32_t age);
 
-size_t runs_spans(void); /* free spans in runs now */
+bool runs_have_dirty(void); /* is the warm cache not empty? */
+size_t runs_spans(void);    /* free spans in runs now */
 
 void runs_reset(void); /* forgets all runs: the caller puts their spans elsewhere */
 

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "fork.h"
+#include "os.h"
 
 #define NO &heap_no_span
 #define NO_13 NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO
@@ -19,9 +20,10 @@ _Static_assert(HEAP_HOTS == 13 * 13, "every entry of the heap without spans is s
 
 __thread heap *thread_heap __attribute__((tls_model("initial-exec"))) = &thread_no_heap;
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
-static bool have_key;
+static volatile word_t key_state; /* one of: */
+enum { KEY_NONE, KEY_BEING_MADE, KEY_MADE, KEY_REFUSED };
+static volatile word_t forks_watched;
 
 thread_word bool thread_leaving; /* the destructor of our key has run */
 
@@ -31,23 +33,43 @@ static void thread_exit(void *h) {
   heap_retire(h);
 }
 
-static void after_fork_child(void) { fork_child(thread_heap_or_null()); }
+static void after_fork_child(void) {
+  if (word_load_relaxed(&key_state) == KEY_BEING_MADE) word_store_relaxed(&key_state, KEY_NONE);
+  fork_child(thread_heap_or_null());
+}
 
-static void set_up(void) {
-  have_key = pthread_key_create(&key, thread_exit) == 0;
-  pthread_atfork(NULL, NULL, after_fork_child);
+/* pthread_atfork may allocate, which may be a call of thread_use: nobody waits for the one who is at it, not even itself. */
+static void watch_forks(void) {
+  if (word_load_relaxed(&forks_watched) != 0 || !word_cas_full(&forks_watched, 0, 1)) return;
+  if (pthread_atfork(NULL, NULL, after_fork_child) != 0) word_store_release(&forks_watched, 0);
+}
+
+static bool have_key(void) {
+  word_t state;
+  while ((state = word_load_acquire(&key_state)) < KEY_MADE) {
+    if (word_cas_full(&key_state, KEY_NONE, KEY_BEING_MADE))
+      word_store_release(&key_state, pthread_key_create(&key, thread_exit) == 0 ? KEY_MADE : KEY_REFUSED);
+    else
+      os_yield();
+  }
+  return state == KEY_MADE;
 }
 
 /* Before the program runs, so that forks are seen even if no thread has a heap; heap structures may be all that is used. */
-__attribute__((constructor)) static void begin(void) { pthread_once(&once, set_up); }
+__attribute__((constructor)) static void begin(void) {
+  watch_forks();
+  have_key();
+}
 
 heap *thread_use(void) {
-  if (thread_heap != &thread_no_heap) return thread_heap;
+  if (thread_heap_or_null() != NULL) return thread_heap;
+  bool no_tls = thread_heap == NULL; /* what is written there now gets lost: a heap is borrowed */
+  if (!no_tls) watch_forks();        /* before there is anything to repair: constructors may fork, too */
+  if (thread_heap_or_null() != NULL) return thread_heap;
   heap *h = heap_create(HEAP_THREAD);
-  if (h == NULL || thread_leaving) return h;
+  if (h == NULL || thread_leaving || no_tls) return h;
   thread_heap = h;
-  pthread_once(&once, set_up);
-  if (have_key) pthread_setspecific(key, h);
+  if (have_key()) pthread_setspecific(key, h); /* may allocate, now that there is a heap */
   return h;
 }
 

@@ -17,7 +17,7 @@ extern internal heap thread_no_heap; /* the one without spans: every allocation 
 heap *thread_use(void);
 void thread_done(heap *h);
 
-/* The calling thread's heap if it has one, else NULL. */
+/* The calling thread's heap if it has one, else NULL, as the word is until the dynamic linker has set up thread-local storage. */
 always_inline heap *thread_heap_or_null(void) { return thread_heap == &thread_no_heap ? NULL : thread_heap; }
 
 #endif

@@ -43,6 +43,8 @@ bool os_under_valgrind(void) { return false; }
 unsigned os_processors(void) { return 2; }
 uint32_t os_now_ms(void) { return 1000; }
 void os_yield(void) { model_yield(); }
+void os_wait(volatile unsigned *word, unsigned value, uint32_t ms) { (void)word, (void)value, (void)ms; }
+void os_wake(volatile unsigned *word) { (void)word; }
 size_t os_page_size(void) { return 4096; }
 const char *os_environment(const char *name) { return (void)name, NULL; }
 void os_write_stderr(const char *text, size_t length) { fwrite(text, 1, length, stderr); }

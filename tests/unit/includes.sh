@@ -2,7 +2,7 @@
 # usage: includes.sh ROOT
 # Every file of the core, and of the glue, includes only files above it in its list, so there are no cycles; the core knows
 # nothing of what is built on it, the glue of the core what its order names after "core"; only platform.h and os_*.c know which
-# system and processor they are compiled for.
+# system and processor they are compiled for, and the malloc replacement (preload).
 core_order='
 names.h platform.h scalloc/scalloc.h
 atomics.h config.h
@@ -24,6 +24,13 @@ fast.h walk.h walk.c blocks.h blocks.c
 fork.h fork.c
 thread.h thread.c track.c
 malloc.c stats.c check.c
+'
+preload_order='
+names.h platform.h scalloc/scalloc.h atomics.h os.h options.h arena.h purge.h fault.h track.h fast.h walk.h thread.h
+preload_names.h preload.h
+foreign.h foreign.c
+purger.c preload.c preload_info.c preload_new.c
+scalloc_run.c
 '
 glue_order='
 names.h platform.h scalloc/scalloc.h scalloc/runtime_glue.h
@@ -77,7 +84,7 @@ check_folder() {
       esac
     done
     case $name in
-    platform.h | os_*.c) continue ;;
+    platform.h | os_*.c | preload*.c | scalloc_run.c) continue ;;
     esac
     # Conditions other than include guards and the knobs that platform.h and the build define.
     sed -n 's/^[[:space:]]*#[[:space:]]*\(if\|ifdef\|ifndef\|elif\)[[:space:]]\(.*\)/\2/p' "$file" | sed \
@@ -87,6 +94,8 @@ check_folder() {
 }
 order=$core_order
 check_folder scalloc
+order=$preload_order
+check_folder scalloc/preload
 order=$glue_order
 check_folder runtime_glue
 

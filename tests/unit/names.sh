@@ -1,5 +1,6 @@
 #!/bin/sh
 # usage: names.sh NM LIBRARY...
+# libscalloc_override.a defines malloc and its family too, by intent, and no others.
 # Every global symbol that a library defines begins with scalloc_: a static one takes none of its host's names, a shared one
 # exports none but its own.
 nm=$1
@@ -8,6 +9,7 @@ status=0
 for library in "$@"; do
   case $library in
   *.a) names=$("$nm" -g --defined-only "$library" 2>/dev/null | awk 'NF == 3 { print $3 }') ;;
+  "") continue ;;
   *) names=$("$nm" -D --defined-only "$library" 2>/dev/null | awk 'NF == 3 && $2 != "A" { sub("@.*", "", $3); print $3 }') ;;
   esac
   case $names in
@@ -17,6 +19,12 @@ for library in "$@"; do
   for name in $names; do
     case $name in
     scalloc_* | luaopen_scalloc) ;;
+    malloc | free | calloc | realloc | reallocarray | *memalign | aligned_alloc | *valloc | free_*sized | mall* | _Zn* | _Zd*)
+      case $library in
+      *libscalloc_override.a) ;;
+      *) echo "$library: defines $name"; status=1 ;;
+      esac
+      ;;
     *) echo "$library: $name does not begin with scalloc_ (names.h), nor is it the entry of the Lua module"; status=1 ;;
     esac
   done

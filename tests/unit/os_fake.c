@@ -139,6 +139,8 @@ uint32_t os_now_ms(void) {
 }
 
 void os_yield(void) { sched_yield(); }
+void os_wait(volatile unsigned *word, unsigned value, uint32_t ms) { (void)word, (void)value, (void)ms; }
+void os_wake(volatile unsigned *word) { (void)word; }
 size_t os_page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
 const char *os_environment(const char *name) {

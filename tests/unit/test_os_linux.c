@@ -8,8 +8,10 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 /* ---- dictated answers -------------------------------------------------------------------------------------------------- */
 
@@ -55,19 +57,12 @@ int __wrap_madvise(void *at, size_t bytes, int advice) {
   return is_refused("madvise") ? -1 : __real_madvise(at, bytes, advice);
 }
 
-int __real_open(const char *, int, ...);
-int __wrap_open(const char *, int, ...);
-int __wrap_open(const char *path, int flags, ...) { return is_refused("open") ? -1 : __real_open(path, flags); }
-
 static const char *statm; /* what is read instead; NULL = the file */
-ssize_t __real_read(int, void *, size_t);
-ssize_t __wrap_read(int, void *, size_t);
-ssize_t __wrap_read(int file, void *to, size_t most) {
-  if (is_refused("read")) return -1;
-  if (statm == NULL) return __real_read(file, to, most);
+
+static long read_statm(void *to, size_t most) {
   size_t length = strlen(statm) < most ? strlen(statm) : most;
   memcpy(to, statm, length);
-  return (ssize_t)length;
+  return (long)length;
 }
 
 static rlim_t address_limit;
@@ -99,17 +94,30 @@ unsigned long __wrap_getauxval(unsigned long type) {
 static char written[2000];
 static size_t written_length, write_most; /* bytes taken by one write; 0: none, and without an error */
 static bool watch_writes;
-ssize_t __real_write(int, const void *, size_t);
-ssize_t __wrap_write(int, const void *, size_t);
-ssize_t __wrap_write(int file, const void *text, size_t length) {
-  if (!watch_writes) return __real_write(file, text, length);
+
+static long watched_write(int file, const void *text, size_t length) {
   CHECK_INT(file, ==, STDERR_FILENO);
   if (is_refused("write")) return -1;
   if (length > write_most) length = write_most;
   CHECK(written_length + length < sizeof written);
   memcpy(written + written_length, text, length);
   written_length += length;
-  return (ssize_t)length;
+  return (long)length;
+}
+
+long __real_syscall(long, ...);
+long __wrap_syscall(long, ...);
+long __wrap_syscall(long number, ...) {
+  va_list list;
+  long a[6];
+  va_start(list, number);
+  for (size_t i = 0; i < LENGTH(a); i++) a[i] = va_arg(list, long);
+  va_end(list);
+  if (number == SYS_openat && is_refused("open")) return -1;
+  if (number == SYS_read && is_refused("read")) return -1;
+  if (number == SYS_read && statm) return read_statm((void *)a[1], (size_t)a[2]);
+  if (number == SYS_write && watch_writes) return watched_write((int)a[0], (const void *)a[1], (size_t)a[2]);
+  return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------------ */

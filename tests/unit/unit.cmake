@@ -27,7 +27,7 @@ if(NOT SCALLOC_SANITIZE)
   target_include_directories(unit_os_linux PRIVATE ${PROJECT_SOURCE_DIR}/scalloc/include ${PROJECT_SOURCE_DIR}/scalloc)
   target_link_libraries(unit_os_linux PRIVATE scalloc_flags)
   target_compile_definitions(unit_os_linux PRIVATE SCALLOC_ASSERTS=1)
-  foreach(call mmap mprotect madvise open read write getrlimit sched_getaffinity getauxval)
+  foreach(call mmap mprotect madvise syscall getrlimit sched_getaffinity getauxval)
     target_link_options(unit_os_linux PRIVATE -Wl,--wrap=${call})
   endforeach()
   set_target_properties(unit_os_linux PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
@@ -37,6 +37,7 @@ endif()
 
 # ---- the sources and the libraries as such
 add_test(NAME unit.names COMMAND sh ${unit_dir}/names.sh ${CMAKE_NM} $<TARGET_FILE:scalloc> $<TARGET_FILE:scalloc_shared>
+  $<$<TARGET_EXISTS:scalloc_override>:$<TARGET_FILE:scalloc_override>>
   $<TARGET_FILE:scalloc_runtime> $<TARGET_FILE:scalloc_runtime_shared>
   $<$<TARGET_EXISTS:scalloc_lua>:$<TARGET_FILE:scalloc_lua>> $<$<TARGET_EXISTS:scalloc_lua>:$<TARGET_FILE:scalloc_lua_shared>>
   $<$<TARGET_EXISTS:scalloc_boehm>:$<TARGET_FILE:scalloc_boehm>> $<$<TARGET_EXISTS:scalloc_boehm>:$<TARGET_FILE:scalloc_boehm_shared>>)
