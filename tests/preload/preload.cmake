@@ -57,3 +57,9 @@ preload_test(own $<TARGET_FILE:scalloc-run> $<TARGET_FILE:preload_own>)
 preload_test(early $<TARGET_FILE:scalloc-run> --limit=64M $<TARGET_FILE:preload_early>)
 preload_test(foreign $<TARGET_FILE:scalloc-run> $<TARGET_FILE:preload_foreign> $<TARGET_FILE:preload_plugin>)
 preload_test(opened $<TARGET_FILE:preload_opened> $<TARGET_FILE:scalloc_preload>)
+
+# ---- real programs; those that are not installed are left out
+if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT SCALLOC_ASSERTS)
+  preload_test(programs sh ${PROJECT_SOURCE_DIR}/tests/programs/run --short --no-install --build ${PROJECT_BINARY_DIR})
+  set_tests_properties(preload.programs PROPERTIES TIMEOUT 300)
+endif()

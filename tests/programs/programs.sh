@@ -5,7 +5,7 @@ needs_sort() { echo sort; }
 run_sort() {
   # It closes stderr before it ends, so it tells of itself otherwise.
   [ "$on" = glibc ] || under sort /proc/self/maps | grep -q libscalloc_preload && echo 'mapped' >&2
-  seq 1 "$(size 2000000 300000)" | under awk '{ print ($1 * 7919) % 1000003, "line", $1 }' >lines || return
+  seq 1 "$(size 2000000 100000)" | under awk '{ print ($1 * 7919) % 1000003, "line", $1 }' >lines || return
   under sort --parallel=2 -S 64M -k1,1n -k3,3n lines | md5sum
   under sort -u -R --random-source=lines lines | wc -l
 }
@@ -59,12 +59,12 @@ run_sqlite() {
     under sqlite3 file.db 'SELECT * FROM t ORDER BY s, k DESC' | md5sum
 }
 
-needs_git() { echo git; }
+needs_git() { echo git; git -C "$root" rev-parse --git-dir >/dev/null 2>&1 || echo repository; }
 run_git() {
   under git clone -q --no-local "$root" copy && cd copy || return
   git config user.name t && git config user.email t@example.org
   under git fsck --full --strict && under git log --stat -n "$(size 300 50)" | md5sum
-  under git -c gc.auto=0 gc -q --aggressive && under git fsck --full && git count-objects | sed 's/, .*//'
+  under git -c gc.auto=0 gc -q $(size --aggressive '') && under git fsck --full && git count-objects | sed 's/, .*//'
   under git log -p -n "$(size 60 10)" | md5sum && under git blame README.md | md5sum
   under git checkout -q -b other 'HEAD~5' && under git merge -q -m merged '@{-1}' && under git rev-parse 'HEAD^{tree}'
 }
@@ -74,7 +74,7 @@ needs_gcc() { echo gcc ar make; }
 run_gcc() {
   {
     printf '.PHONY: all\nall: all.o\n'
-    echo 'all.o: $(patsubst %.c,%.o,$(notdir $(wildcard '"$root"'/scalloc/*.c)))'
+    echo 'all.o: $(patsubst %.c,%.o,$(notdir $(wildcard '"$root/scalloc/$(size '*' '[m-s]*').c"')))'
     printf '\tld -r -o $@ $^\n'
     echo '%.o: '"$root"'/scalloc/%.c'
     printf '\tgcc -O2 -g -std=c11 -D_GNU_SOURCE -I%s/scalloc -I%s/scalloc/include -c $< -o $@\n' "$root" "$root"
@@ -103,7 +103,7 @@ int main() {
   std::cout << d.m.size() << std::regex_replace(std::string("a1b2"), std::regex("[0-9]+"), "#") << std::endl;
 }
 END
-  for i in 1 2; do under g++ -std=c++17 -O2 -g -c many.cc -o many$i.o & done
+  for i in 1 2; do under g++ -std=c++17 -O2 -c many.cc -o many$i.o & done
   wait
   md5sum many1.o many2.o && under g++ -std=c++17 -o many many1.o && under ./many
 }
