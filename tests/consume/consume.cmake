@@ -3,7 +3,8 @@
 if(NOT CMAKE_BUILD_TYPE STREQUAL "Release" OR SCALLOC_SANITIZE OR SCALLOC_COVERAGE OR SCALLOC_TRACK OR NOT SCALLOC_INSTALL)
   return()
 endif()
-set(consume_parts $<$<TARGET_EXISTS:scalloc_lua>:lua> $<$<TARGET_EXISTS:scalloc_boehm>:boehm> $<$<TARGET_EXISTS:scalloc-lua>:program>)
+set(consume_parts $<$<TARGET_EXISTS:scalloc_lua>:lua> $<$<TARGET_EXISTS:scalloc_boehm>:boehm> $<$<TARGET_EXISTS:scalloc-lua>:program>
+  $<$<TARGET_EXISTS:scalloc_preload>:malloc>)
 
 # consume_test(name [arguments of the script after SOURCE and BUILD])
 function(consume_test name)

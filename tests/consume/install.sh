@@ -19,6 +19,9 @@ for part in "$@"; do
   case $part in
   lua) library libscalloc_lua; there include/scalloc/lua_alloc.h lib/pkgconfig/scalloc-lua.pc ;;
   boehm) library libscalloc_boehm; there include/scalloc/boehm.h lib/pkgconfig/scalloc-boehm.pc ;;
+  malloc)
+    there bin/scalloc-run share/man/man1/scalloc-run.1 lib/libscalloc_preload.so lib/libscalloc_preload_checked.so \
+      lib/libscalloc_override.a lib/pkgconfig/scalloc-override.pc ;;
   program) there bin/scalloc-lua share/man/man1/scalloc-lua.1 ;;
   esac
 done
@@ -30,6 +33,14 @@ for file in "$prefix"/bin/* "$prefix"/lib/*.so.0; do
     complain "$file has a search path of the build"
 done
 
+case " $* " in
+*" malloc "*)
+  prints '{"arena"' sh -c "env -i SCALLOC_STATS=1 $prefix/bin/scalloc-run /bin/echo 2>&1 | grep -o '^{.arena.'"
+  echo 'int main(void) { return __builtin_puts("overridden"); }' >overridden.c
+  export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
+  must cc overridden.c -o overridden $(pkg-config --libs scalloc-override) &&
+    prints '{"arena"' sh -c "SCALLOC_STATS=1 ./overridden 2>&1 | grep -o '^{.arena.'" ;;
+esac
 case " $* " in
 *" program "*) prints 5 env -i "$prefix/bin/scalloc-lua" -e 'print(#("hello"))' ;;
 esac
