@@ -7,7 +7,6 @@
 #include "fast.h"
 #include "guard.h"
 #include "large.h"
-#include "options.h"
 #include "purge.h"
 #include "quarantine.h"
 #include "scalloc/scalloc.h"
@@ -25,7 +24,7 @@ static void *no_memory(void) {
 void *heap_allocate_large(heap *h, size_t size, size_t alignment, bool headroom, bool *zeroed) {
   if (size > PTRDIFF_MAX) return no_memory();
   span *s = large_take(size, alignment, headroom, zeroed);
-  if (s == NULL && options.limit_bytes != 0) { /* the heap's empty hot spans, charged, come before a refusal */
+  if (s == NULL) { /* the heap's empty hot spans, charged, come before a refusal */
     heap_cool(h);
     s = large_take(size, alignment, headroom, zeroed);
   }

@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "lists.h"
-#include "options.h"
 #include "pool.h"
 #include "purge.h"
 #include "steps.h"
@@ -108,7 +107,7 @@ span *heap_refill(heap *h, unsigned class_index) {
   if (!next && hot) next = open_for(h, pool_take_dirty(h->id, s->limit), class_index);
   if (!next && hot && grow(s)) return s;
   if (!next) next = acquire(h, class_index);
-  if (!next && options.limit_bytes != 0) { /* the empty hot spans of other classes, charged, come before a refusal */
+  if (!next) { /* the empty hot spans of other classes come before a refusal: they are charged, and they are address space */
     heap_cool(h);
     next = acquire(h, class_index);
     s = h->hot[heap_hot_slot(class_index)]; /* even this one, if all its blocks were on the remote list */

@@ -1,19 +1,20 @@
 /*
- * load.c - a load of all sizes on four threads, some of whose blocks others free. However much there is, the arena is a constant
+ * load.c - a load of all sizes on up to four threads, some of whose blocks others free. However much there is, the arena is a constant
  * number of mappings, none of which may become huge pages unasked (MADV_NOHUGEPAGE, "nh" in smaps), as long as the system takes the advice.
  * Run under scalloc-run, also in the surroundings that hostile.c makes.
  *
- *   load MEGABYTES [--no-advice]
+ *   load MEGABYTES THREADS [--no-advice]
  */
 #include "surroundings.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
 
-enum { THREADS = 4, SLOTS = 20000, MAPPINGS_MOST = 12 };
+enum { THREADS_MOST = 4, SLOTS = 20000, MAPPINGS_MOST = 12 };
 
-static size_t budget;                /* bytes for each thread */
-static void *shared[THREADS][SLOTS]; /* a thread frees what the one before it allocated */
+static size_t budget; /* bytes for each thread */
+static size_t thread_count;
+static void *shared[THREADS_MOST][SLOTS]; /* a thread frees what the one before it allocated */
 static pthread_barrier_t all_have;
 
 static void *work(void *number) {
@@ -29,7 +30,7 @@ static void *work(void *number) {
     bytes += size;
   }
   pthread_barrier_wait(&all_have);
-  for (size_t i = 0; i < count; i++) free(shared[(me + 1) % THREADS][i]), shared[(me + 1) % THREADS][i] = NULL;
+  for (size_t i = 0; i < count; i++) free(shared[(me + 1) % thread_count][i]), shared[(me + 1) % thread_count][i] = NULL;
   pthread_barrier_wait(&all_have);
   for (size_t i = 0; i < SLOTS; i++) free(shared[me][i]), shared[me][i] = NULL;
   return NULL;
@@ -67,20 +68,20 @@ static void no_huge_pages(void) {
 }
 
 int main(int argc, char **argv) {
-  CHECK(argc >= 2);
+  CHECK(argc >= 3 && (thread_count = strtoul(argv[2], NULL, 10)) >= 1 && thread_count <= THREADS_MOST);
   on_scalloc();
-  budget = strtoul(argv[1], NULL, 10) * (1 << 20) / THREADS;
+  budget = strtoul(argv[1], NULL, 10) * (1 << 20) / thread_count;
   int before = arena_mappings(), most = before;
   for (int round = 0; round < 3; round++) {
-    pthread_t threads[THREADS];
-    pthread_barrier_init(&all_have, NULL, THREADS);
-    for (size_t i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, work, (void *)(uintptr_t)i) == 0);
-    for (size_t i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+    pthread_t threads[THREADS_MOST];
+    pthread_barrier_init(&all_have, NULL, (unsigned)thread_count);
+    for (size_t i = 0; i < thread_count; i++) CHECK(pthread_create(&threads[i], NULL, work, (void *)(uintptr_t)i) == 0);
+    for (size_t i = 0; i < thread_count; i++) CHECK(pthread_join(threads[i], NULL) == 0);
     pthread_barrier_destroy(&all_have);
     if (arena_mappings() > most) most = arena_mappings();
   }
   printf("mappings of the arena: %d before, %d at most\n", before, most);
   CHECK_INT(most, <=, MAPPINGS_MOST);
-  if (argc == 2) no_huge_pages();
+  if (argc == 3) no_huge_pages();
   return 0;
 }
