@@ -15,7 +15,7 @@ endfunction()
 
 consume_test(install ${consume_parts})
 set_tests_properties(consume.install PROPERTIES FIXTURES_SETUP installation)
-foreach(name symbols headers pkg_config find_package)
+foreach(name symbols headers pkg_config find_package scripts)
   consume_test(${name})
   set_tests_properties(consume.${name} PROPERTIES FIXTURES_REQUIRED installation)
 endforeach()
