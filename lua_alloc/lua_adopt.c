@@ -7,6 +7,7 @@
  * Data: the adopted part of the heap's extra.
  */
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "lua_compat.h"
@@ -48,13 +49,28 @@ static void *fetch(void *ud, void *block, size_t osize, size_t nsize) {
   return moved;
 }
 
+/* The block of the state itself is gone, and with it the last use of the heap. */
+static void end_with_state(void *ud) {
+  const lua_extra *e = lua_heap_account(lua_heap_core(ud))->extra;
+  lua_allocator *allocate_before = e->allocate;
+  void *ud_before = e->ud;
+  scalloc_lua_heap_destroy(ud);
+  lua_adopted_end(allocate_before, ud_before);
+}
+
+void lua_adopted_ends_with(scalloc_lua_heap *lua_heap, const lua_State *L) {
+  lua_heap_account(lua_heap_core(lua_heap))->extra->last = L;
+}
+
 /* A block that lies elsewhere. */
 static void *elsewhere(void *ud, void *block, size_t osize, size_t nsize) {
   heap *h = lua_heap_core(ud);
   const lua_extra *e = lua_heap_account(h)->extra;
   if (nsize > osize && !e->released) return fetch(ud, block, osize, nsize);
+  bool is_last = nsize == 0 && (uintptr_t)e->last - (uintptr_t)block < osize;
   void *result = e->allocate(e->ud, block, osize, nsize);
   if (nsize < osize && (result || nsize == 0)) forget_old(h, osize - nsize);
+  if (is_last) end_with_state(ud);
   return result;
 }
 

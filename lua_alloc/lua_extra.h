@@ -28,8 +28,9 @@ typedef struct lua_extra {
   /* ---- lua_adopt.c ---- */
   lua_allocator *allocate; /* of the state before; NULL: not adopted */
   void *ud;
-  size_t old;    /* bytes that lie there still, and count as used */
-  bool released; /* new blocks come from there again */
+  size_t old;       /* bytes that lie there still, and count as used */
+  bool released;    /* new blocks come from there again */
+  const void *last; /* lies in the block that Lua frees last, which ends the heap too; NULL: scalloc_lua_close ends it */
 } lua_extra;
 
 /* The extra of a heap, made if it has none; NULL and ENOMEM. */
@@ -50,6 +51,10 @@ void lua_group_look(heap *h);
 
 /* The allocator of a state that a heap was adopted by; ud is the heap. */
 lua_allocator lua_adopted_alloc;
+
+/* The heap ends with the state, for hosts that know nothing of it and call lua_close. L: its main thread. */
+#define lua_adopted_ends_with scalloc_private_lua_adopted_ends_with
+void lua_adopted_ends_with(scalloc_lua_heap *lua_heap, const lua_State *L);
 
 /* After the state is gone: ends the heap that it had before, if it was one of ours. */
 void lua_adopted_end(lua_allocator *allocate, void *ud);

@@ -10,6 +10,20 @@
 
 static const char registry_key[] = "scalloc.functions";
 
+/* As scalloc_lua_adopt; the host need not know of it. */
+static scalloc_lua_heap *adopt_until_close(lua_State *L, const scalloc_lua_config *config) {
+  scalloc_lua_heap *lua_heap = scalloc_lua_adopt(L, config);
+  if (lua_heap == NULL) return NULL;
+#if LUA_VERSION_NUM >= 502
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  lua_adopted_ends_with(lua_heap, lua_tothread(L, -1));
+#else
+  if (lua_pushthread(L)) lua_adopted_ends_with(lua_heap, L); /* a coroutine does not know the main thread */
+#endif
+  lua_pop(L, 1);
+  return lua_heap;
+}
+
 static bool is_adopted(lua_State *L) {
   void *ud;
   return lua_getallocf(L, &ud) == lua_adopted_alloc;
@@ -19,7 +33,7 @@ static const lua_functions functions = {
     .magic = "scalloc",
     .version = LUA_FUNCTIONS_VERSION,
     .heap_of = scalloc_lua_heap_of,
-    .adopt = scalloc_lua_adopt,
+    .adopt = adopt_until_close,
     .is_adopted = is_adopted,
     .release = scalloc_lua_release,
     .trim = scalloc_lua_trim,

@@ -125,7 +125,8 @@ scalloc_lua_heap *scalloc_lua_heap_of(lua_State *L) {
 
 void scalloc_lua_close(lua_State *L, scalloc_lua_close_mode mode) {
   scalloc_lua_heap *lua_heap = scalloc_lua_heap_of(L); /* before the state is gone */
-  const lua_extra *e = lua_heap ? lua_heap_account(lua_heap_core(lua_heap))->extra : NULL;
+  lua_extra *e = lua_heap ? lua_heap_account(lua_heap_core(lua_heap))->extra : NULL;
+  if (e) e->last = NULL; /* the heap is ended here */
   lua_allocator *allocate_before = e ? e->allocate : NULL;
   void *ud_before = e ? e->ud : NULL;
   if (lua_heap != NULL && mode == SCALLOC_LUA_CLOSE_FAST)

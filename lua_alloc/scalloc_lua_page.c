@@ -44,10 +44,10 @@ static const struct {
   const char *name, *what, *colour;
 } types[] = {
     {LUA_TTABLE, "table", "the fixed part of each table", "#3b82c4"},
-    {LUA_TSTRING, "string", "", "#d9822b"},
+    {LUA_TSTRING, "string", "texts, each with a head of 24 bytes", "#d9822b"},
     {0, "parts and buffers", "arrays and hash parts of tables, stacks, code, buffers", "#7c8798"},
     {LUA_TFUNCTION, "function", "closures", "#4c9f70"},
-    {LUA_TUSERDATA, "userdata", "", "#a362c9"},
+    {LUA_TUSERDATA, "userdata", "objects of C libraries", "#a362c9"},
     {LUA_TTHREAD, "thread", "coroutines, without their stacks", "#c94f6d"},
     {9, "upvalue", "local variables that closures share", "#2aa5a0"},
     {10, "prototype", "compiled functions, without their code", "#b09a2c"},
@@ -285,8 +285,8 @@ static void put_class(FILE *file, const lua_span *spans, size_t begin, size_t en
 
 static void put_spans(FILE *file, const map_data *map) {
   fputs("<section>\n<h2>Spans by size of block</h2>\n<p>Each span holds blocks of one size; a square is a span, filled as far "
-        "as its "
-        "blocks are live. Occupancy is live bytes of committed ones.</p>\n<table>\n<tr><th class=\"n\">block size</th><th "
+        "as its blocks are live. Occupancy is live bytes of committed ones. For this page every block holds 8 bytes more than "
+        "else, for its type and size.</p>\n<table>\n<tr><th class=\"n\">block size</th><th "
         "class=\"n\">spans</th><th class=\"n\">live blocks</th><th class=\"n\">live</th><th class=\"n\">committed</th><th "
         "colspan=\"2\">occupancy</th><th>each span</th></tr>\n",
         file);
