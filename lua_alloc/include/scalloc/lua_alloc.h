@@ -49,7 +49,7 @@ typedef struct scalloc_lua_config {
   size_t size; /* sizeof (scalloc_lua_config); members may be added at the end */
   /*
    * Bytes, 0 = none. They act while the heap is armed (scalloc_lua_arm), on growth alone: frees and shrinks never fail.
-   * A heap above its soft limit allocates about ten instructions slower.
+   * Above its soft limit a heap takes some 150 instructions more for a new block.
    */
   size_t soft_limit, hard_limit; /* of the bytes in use */
   size_t max_block;              /* of one block */
