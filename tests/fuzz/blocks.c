@@ -17,7 +17,7 @@ scalloc_heap *heap_in_use(unsigned i) {
 #ifdef HAVE_LUA_ALLOC
 static void *lua_in_use(unsigned i) {
   if (model.lua[i] == NULL) {
-    scalloc_lua_config config = {sizeof config};
+    scalloc_lua_config config = {.size = sizeof config};
     CHECK((model.lua[i] = scalloc_lua_heap_new(i % 2 ? &config : NULL)) != NULL);
     model.accounts[i] = (lua_account){0, 0};
     CHECK_INT(scalloc_lua_used(model.lua[i]), ==, 0);
