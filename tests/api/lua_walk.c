@@ -112,9 +112,38 @@ static void a_full_close_leaves_nothing(void) {
   scalloc_lua_heap_destroy(heap);
 }
 
+static size_t committed(void) { return (size_t)stats_now().committed; }
+
+static void a_trim_gives_memory_back(void) {
+  enum { COUNT = 20000, SIZE = 1000 };
+  static void *blocks[COUNT];
+  static const unsigned sets[] = {0, SCALLOC_LUA_TAG_SEGREGATE, SCALLOC_LUA_GUARD};
+  scalloc_purge();
+  for (size_t k = 0; k < LENGTH(sets); k++) {
+    scalloc_lua_config config = {.size = sizeof config, .flags = sets[k]};
+    scalloc_lua_heap *heap = scalloc_lua_heap_new(&config);
+    size_t before = committed();
+    for (size_t i = 0; i < COUNT; i++) CHECK((blocks[i] = scalloc_lua_alloc(heap, NULL, 4 + i % 5, SIZE)) != NULL);
+    void *kept = scalloc_lua_alloc(heap, NULL, 0, 64);
+    memset(kept, 'k', 64);
+    for (size_t i = 0; i < COUNT; i++) CHECK(scalloc_lua_alloc(heap, blocks[i], SIZE, 0) == NULL);
+    size_t full = committed();
+    CHECK_INT(full - before, >, COUNT * SIZE / 2);
+    CHECK_INT(scalloc_lua_trim(heap, 100 * MB), ==, 0); /* so much may stay */
+    CHECK_INT(scalloc_lua_trim(heap, MB), >, COUNT * SIZE / 2);
+    CHECK_INT(committed(), <, before + MB + 64 * KB);
+    CHECK_INT(scalloc_lua_trim(heap, 0), ==, 0); /* nothing is left to give */
+    CHECK(all_bytes(kept, 64, 'k'));
+    check_heap();
+    scalloc_lua_heap_destroy(heap);
+  }
+}
+
 int main(void) {
+  without_quarantine();
   a_walk_sees_what_lives();
   an_unknown_version_is_refused();
   a_full_close_leaves_nothing();
+  a_trim_gives_memory_back();
   return 0;
 }
