@@ -136,9 +136,11 @@ static size_t purge_older(uint32_t now, uint32_t age) {
   return bytes;
 }
 
+static void full_barrier(void) { word_or_full(&purges, 0); }
+
 /* The caller may just have made something dirty: a full barrier lies between that and the look at the thread. */
 static void wake_thread(void) {
-  half_or_full(&thread_sleeps, 0);
+  full_barrier();
   if (half_load_relaxed(&thread_sleeps) == 0) return;
   half_store_release(&thread_sleeps, 0);
   os_wake(&thread_sleeps);
@@ -164,7 +166,8 @@ _Noreturn void purge_forever(void) {
       os_wait(&thread_sleeps, 0, (uint32_t)pause);
       purge_tick();
     }
-    half_or_full(&thread_sleeps, 1);
+    half_store_release(&thread_sleeps, 1);
+    full_barrier(); /* pairs with the one in wake_thread */
     if (!pool_has_dirty() && !runs_have_dirty()) os_wait(&thread_sleeps, 1, PAUSE_MAX_MS);
     half_store_release(&thread_sleeps, 0);
   }

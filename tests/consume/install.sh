@@ -35,7 +35,7 @@ done
 
 case " $* " in
 *" malloc "*)
-  prints '{"arena"' sh -c "env -i SCALLOC_STATS=1 $prefix/bin/scalloc-run /bin/echo 2>&1 | grep -o '^{.arena.'"
+  prints '{"arena"' sh -c "env -i SCALLOC_STATS=1 $prefix/bin/scalloc-run sh -c : 2>&1 | grep -o '^{.arena.'"
   echo 'int main(void) { return __builtin_puts("overridden"); }' >overridden.c
   export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
   must cc overridden.c -o overridden $(pkg-config --libs scalloc-override) &&

@@ -44,6 +44,23 @@ static void act_free(void) {
   CHECK(malloc_40() == block);
 }
 
+/* With the preload library in the environment: this program's own malloc. */
+static void *plain_malloc_40(void) { return malloc(40); }
+
+static void act_preload_malloc(void) {
+  void *other = warm(plain_malloc_40, free);
+  trace_begin();
+  block = malloc(40);
+  CHECK(block != NULL && block != other);
+}
+
+static void act_preload_free(void) {
+  block = warm(plain_malloc_40, free);
+  trace_begin();
+  free(block);
+  CHECK(plain_malloc_40() == block);
+}
+
 static scalloc_lua_heap *lua_heap;
 
 static void *lua_40(void) { return scalloc_lua_alloc(lua_heap, NULL, 0, 40); }
@@ -83,11 +100,10 @@ static const struct {
   void (*act)(void);
   long goal; /* instructions */
 } paths[] = {
-    {"malloc", "scalloc_malloc", act_malloc, 14},
-    {"free", "scalloc_free", act_free, 21},
-    {"lua_new", "scalloc_lua_alloc", act_lua_new, 24},
-    {"lua_free", "scalloc_lua_alloc", act_lua_free, 26},
-    {"lua_free_at_peak", "scalloc_lua_alloc", act_lua_free_at_peak, 26},
+    {"malloc", "scalloc_malloc", act_malloc, 14},         {"free", "scalloc_free", act_free, 21},
+    {"preload_malloc", "malloc", act_preload_malloc, 16}, /* beside what scalloc_malloc does: is there thread-local storage? */
+    {"preload_free", "free", act_preload_free, 21},       {"lua_new", "scalloc_lua_alloc", act_lua_new, 24},
+    {"lua_free", "scalloc_lua_alloc", act_lua_free, 26},  {"lua_free_at_peak", "scalloc_lua_alloc", act_lua_free_at_peak, 26},
 };
 
 /* ---- what the instructions are ----------------------------------------------------------------------------------------- */
@@ -234,7 +250,7 @@ static int measure(size_t number, const char *objdump, const char *file) {
   static trace t;
   Dl_info library;
   uintptr_t function = (uintptr_t)dlsym(RTLD_DEFAULT, paths[number].function);
-  CHECK(function != 0 && dladdr((void *)function, &library) != 0 && strstr(library.dli_fname, ".so") != NULL);
+  CHECK(function != 0 && dladdr((void *)function, &library) != 0 && strstr(library.dli_fname, "libscalloc") != NULL);
   switch (trace_call(paths[number].act, function, &t)) {
   case TRACE_NOT_PERMITTED:
     printf("skipped: ptrace is not permitted here\n");
