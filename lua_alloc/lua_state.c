@@ -97,16 +97,26 @@ static void warn_on(void *ud, const char *message, int to_be_continued) {
 #define lua_setwarnf(L, function, ud) ((void)0)
 #endif
 
-lua_State *scalloc_lua_newstate(const scalloc_lua_config *config) {
-  scalloc_lua_heap *lua_heap = scalloc_lua_heap_new(config);
-  if (lua_heap == NULL) return NULL;
+lua_State *scalloc_lua_newstate_in(scalloc_lua_heap *lua_heap) {
+  if (scalloc_lua_used(lua_heap) != 0) {
+    errno = EBUSY;
+    return NULL;
+  }
   lua_State *L = compat_newstate(scalloc_lua_alloc, lua_heap);
   if (L == NULL || !lua_close_mark(L, lua_heap) || !scalloc_lua_functions_publish(L)) { /* nothing yet that needs a close */
-    scalloc_lua_heap_destroy(lua_heap);
+    scalloc_lua_heap_reset(lua_heap);
+    errno = ENOMEM;
     return NULL;
   }
   lua_atpanic(L, panic);
   lua_setwarnf(L, warn_off, L);
+  return L;
+}
+
+lua_State *scalloc_lua_newstate(const scalloc_lua_config *config) {
+  scalloc_lua_heap *lua_heap = scalloc_lua_heap_new(config);
+  lua_State *L = lua_heap ? scalloc_lua_newstate_in(lua_heap) : NULL;
+  if (L == NULL) scalloc_lua_heap_destroy(lua_heap);
   return L;
 }
 
@@ -123,19 +133,37 @@ scalloc_lua_heap *scalloc_lua_heap_of(lua_State *L) {
   return f == scalloc_lua_alloc || f == lua_adopted_alloc || f == scalloc_lua_alloc_shared ? ud : NULL;
 }
 
+/* Closes the state, but for DISCARD; its heap, if it has one, is still there, perhaps with blocks. */
+static void end_state(lua_State *L, scalloc_lua_heap *lua_heap, scalloc_lua_close_mode mode) {
+  if (lua_heap != NULL && mode == SCALLOC_LUA_CLOSE_FAST)
+    lua_close_fast(L, lua_heap);
+  else if (lua_heap == NULL || mode == SCALLOC_LUA_CLOSE_FULL)
+    lua_close(L);
+  if (lua_heap != NULL && mode == SCALLOC_LUA_CLOSE_FULL) lua_stats_report_leaks(lua_heap_core(lua_heap));
+}
+
 void scalloc_lua_close(lua_State *L, scalloc_lua_close_mode mode) {
   scalloc_lua_heap *lua_heap = scalloc_lua_heap_of(L); /* before the state is gone */
   lua_extra *e = lua_heap ? lua_heap_account(lua_heap_core(lua_heap))->extra : NULL;
   if (e) e->last = NULL; /* the heap is ended here */
   lua_allocator *allocate_before = e ? e->allocate : NULL;
   void *ud_before = e ? e->ud : NULL;
-  if (lua_heap != NULL && mode == SCALLOC_LUA_CLOSE_FAST)
-    lua_close_fast(L, lua_heap);
-  else if (lua_heap == NULL || mode == SCALLOC_LUA_CLOSE_FULL)
-    lua_close(L);
-  if (lua_heap != NULL && mode == SCALLOC_LUA_CLOSE_FULL) lua_stats_report_leaks(lua_heap_core(lua_heap));
+  end_state(L, lua_heap, mode);
   scalloc_lua_heap_destroy(lua_heap);
   if (allocate_before) lua_adopted_end(allocate_before, ud_before);
+}
+
+scalloc_lua_heap *scalloc_lua_close_keep(lua_State *L, scalloc_lua_close_mode mode) {
+  scalloc_lua_heap *lua_heap = scalloc_lua_heap_of(L);
+  const lua_extra *e = lua_heap ? lua_heap_account(lua_heap_core(lua_heap))->extra : NULL;
+  if (lua_heap == NULL || (e && e->allocate)) { /* adopted: part of it is not in the heap */
+    scalloc_lua_close(L, mode);
+    return NULL;
+  }
+  end_state(L, lua_heap, mode);
+  if (scalloc_lua_heap_reset(lua_heap)) return lua_heap;
+  scalloc_lua_heap_destroy(lua_heap);
+  return NULL;
 }
 
 /* ---- calls ------------------------------------------------------------------------------------------------------------ */

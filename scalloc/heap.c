@@ -134,12 +134,21 @@ static void end_span(heap *h, span *s) {
   list_lock(h);
 }
 
-void heap_end(heap *h) {
+static void end_spans(heap *h) {
   if (TRACKED) quarantine_flush(h);
   list_lock(h);
   while (h->all.head != 0) end_span(h, span_at(h->all.head));
   list_unlock(h);
   reset(h, h->kind);
+}
+
+void heap_empty(heap *h) {
+  end_spans(h);
+  purge_tick();
+}
+
+void heap_end(heap *h) {
+  end_spans(h);
   word_store_release(&h->status, HEAP_UNUSED);
   stack_push(&unused_heaps, link_of_heap, h->id);
   purge_tick();

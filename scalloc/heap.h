@@ -76,6 +76,9 @@ private_api heap *heap_create(heap_kind kind);
 /* Ends a USER or EXCLUSIVE heap and all its blocks: O(its spans). */
 private_api void heap_end(heap *h);
 
+/* The same for the blocks alone: the heap goes on without any. */
+private_api void heap_empty(heap *h);
+
 /* The end of a thread: hot spans cool down, reusable ones go to the orphans, the structure waits for the next thread. */
 void heap_retire(heap *h);
 

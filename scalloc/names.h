@@ -47,6 +47,7 @@
 #define heap_count scalloc_private_heap_count
 #define heap_create scalloc_private_heap_create
 #define heap_each_span scalloc_private_heap_each_span
+#define heap_empty scalloc_private_heap_empty
 #define heap_end scalloc_private_heap_end
 #define heap_free_any scalloc_private_heap_free_any
 #define heap_free_elsewhere scalloc_private_heap_free_elsewhere

@@ -93,6 +93,13 @@ SCALLOC_API scalloc_lua_heap *scalloc_lua_heap_new(const scalloc_lua_config *con
 /* Ends the heap with all its blocks, O(spans). No state may live in it any more. NULL is ignored. */
 SCALLOC_API void scalloc_lua_heap_destroy(scalloc_lua_heap *heap);
 
+/*
+ * Empties a heap that goes on to be used: all blocks are gone, as is the state in it, without finalizers; the memory is kept for
+ * the next one. Limits stay, but the heap is disarmed. Not from within the state. O(spans); with flags or prealloc O(blocks).
+ * False, and nothing is done: ENOMEM, or EBUSY if its state was adopted.
+ */
+SCALLOC_API bool scalloc_lua_heap_reset(scalloc_lua_heap *heap);
+
 /* ---- states ------------------------------------------------------------------------------------------------------------ */
 
 typedef enum {
@@ -120,6 +127,13 @@ SCALLOC_API int scalloc_lua_openlibs(lua_State *L);
  * alive; use FULL with these.
  */
 SCALLOC_API void scalloc_lua_close(lua_State *L, scalloc_lua_close_mode mode);
+
+/*
+ * For pools of states. newstate_in: as scalloc_lua_newstate, in an empty heap; NULL: ENOMEM, or EBUSY if there are blocks in it.
+ * close_keep: as scalloc_lua_close, but the heap is only emptied, and returned. NULL: there is none, it is gone, too.
+ */
+SCALLOC_API lua_State *scalloc_lua_newstate_in(scalloc_lua_heap *heap);
+SCALLOC_API scalloc_lua_heap *scalloc_lua_close_keep(lua_State *L, scalloc_lua_close_mode mode);
 
 /* The heap a state runs on; NULL: not on a scalloc heap. O(1). */
 SCALLOC_API scalloc_lua_heap *scalloc_lua_heap_of(lua_State *L);
