@@ -35,7 +35,7 @@ done
 
 case " $* " in
 *" malloc "*)
-  prints '{"arena"' sh -c "env -i SCALLOC_STATS=1 $prefix/bin/scalloc-run sh -c : 2>&1 | grep -o '^{.arena.'"
+  prints libscalloc_preload.so sh -c "env -i $prefix/bin/scalloc-run cat /proc/self/maps | grep -o 'libscalloc_preload.so' | uniq"
   echo 'int main(void) { return __builtin_puts("overridden"); }' >overridden.c
   export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
   must cc overridden.c -o overridden $(pkg-config --libs scalloc-override) &&

@@ -8,7 +8,7 @@ set(preload_dir ${PROJECT_SOURCE_DIR}/tests/preload)
 function(preload_program name source)
   add_executable(${name} ${preload_dir}/${source})
   target_link_libraries(${name} PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
-  target_compile_options(${name} PRIVATE -Wall -Wextra -Wno-deprecated-declarations -fno-builtin)
+  target_compile_options(${name} PRIVATE -Wall -Wextra -Wno-deprecated-declarations -fno-builtin -O2)
   # What a failed call leaves is looked at.
   set_source_files_properties(${preload_dir}/conformance.c PROPERTIES COMPILE_OPTIONS "$<$<C_COMPILER_ID:GNU>:-Wno-use-after-free>")
   target_compile_definitions(${name} PRIVATE _GNU_SOURCE)
@@ -41,6 +41,8 @@ if(CMAKE_CXX_COMPILER)
   preload_test(operators sh ${preload_dir}/conformance.sh $<TARGET_FILE:scalloc-run> $<TARGET_FILE:preload_operators>
     $<TARGET_FILE:preload_operators_linked>)
 endif()
+
+preload_test(run sh ${preload_dir}/run.sh $<TARGET_FILE:scalloc-run>)
 
 # ---- own programs, on the replacement alone
 foreach(name own early foreign opened)
