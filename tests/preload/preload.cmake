@@ -45,7 +45,7 @@ endif()
 preload_test(run sh ${preload_dir}/run.sh $<TARGET_FILE:scalloc-run>)
 
 # ---- own programs, on the replacement alone
-foreach(name own early foreign opened)
+foreach(name own early foreign opened threads)
   preload_program(preload_${name} ${name}.c)
 endforeach()
 foreach(name early_library plugin)
@@ -58,6 +58,7 @@ target_link_libraries(preload_early PRIVATE preload_early_library)
 preload_test(own $<TARGET_FILE:scalloc-run> $<TARGET_FILE:preload_own>)
 preload_test(early $<TARGET_FILE:scalloc-run> --limit=64M $<TARGET_FILE:preload_early>)
 preload_test(foreign $<TARGET_FILE:scalloc-run> $<TARGET_FILE:preload_foreign> $<TARGET_FILE:preload_plugin>)
+preload_test(threads $<TARGET_FILE:scalloc-run> $<TARGET_FILE:preload_threads>)
 preload_test(opened $<TARGET_FILE:preload_opened> $<TARGET_FILE:scalloc_preload>)
 
 # ---- real programs; those that are not installed are left out

@@ -5,10 +5,10 @@
 
 #include "options.h"
 
-static const char *const names[] = {"SCALLOC_ARENA_BYTES", "SCALLOC_LIMIT_BYTES", "SCALLOC_REUSE_THRESHOLD",
-                                    "SCALLOC_PURGE_DELAY_MS", "SCALLOC_STATS"};
-static const long smallest[] = {0, 0, 0, -1, 0};
-static const long largest[] = {LONG_MAX, LONG_MAX, 100, 1000000000, 1};
+static const char *const names[] = {"SCALLOC_ARENA_BYTES",    "SCALLOC_LIMIT_BYTES", "SCALLOC_REUSE_THRESHOLD",
+                                    "SCALLOC_PURGE_DELAY_MS", "SCALLOC_STATS",       "SCALLOC_PURGE_THREAD"};
+static const long smallest[] = {0, 0, 0, -1, 0, 0};
+static const long largest[] = {LONG_MAX, LONG_MAX, 100, 1000000000, 1, 1};
 
 static long value_of(size_t option) {
   switch (option) {
@@ -20,13 +20,15 @@ static long value_of(size_t option) {
     return (long)options.reuse_threshold;
   case 3:
     return options.purge_delay_ms;
-  default:
+  case 4:
     return options.stats;
+  default:
+    return options.purge_thread;
   }
 }
 
 static long default_of(size_t option) {
-  static const long defaults[] = {0, 0, REUSE_THRESHOLD_DEFAULT, PURGE_DELAY_MS_DEFAULT, 0};
+  static const long defaults[] = {0, 0, REUSE_THRESHOLD_DEFAULT, PURGE_DELAY_MS_DEFAULT, 0, 0};
   return defaults[option];
 }
 
