@@ -12,9 +12,11 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT SCALLOC_SANITIZE AND NOT SCALLOC_
     set_tests_properties(golden.${path} PROPERTIES LABELS golden TIMEOUT 90 SKIP_RETURN_CODE 77)
   endforeach()
   target_compile_options(test_golden PRIVATE -fno-builtin-malloc -fno-builtin-free)
-  foreach(path preload_malloc preload_free)
-    add_test(NAME golden.${path} COMMAND ${CMAKE_COMMAND} -E env LD_PRELOAD=$<TARGET_FILE:scalloc_preload>
-      $<TARGET_FILE:test_golden> ${path} ${GNU_OBJDUMP} ${golden_dir}/golden.txt)
-    set_tests_properties(golden.${path} PROPERTIES LABELS golden TIMEOUT 90 SKIP_RETURN_CODE 77)
-  endforeach()
+  if(TARGET scalloc_preload)
+    foreach(path preload_malloc preload_free)
+      add_test(NAME golden.${path} COMMAND ${CMAKE_COMMAND} -E env LD_PRELOAD=$<TARGET_FILE:scalloc_preload>
+        $<TARGET_FILE:test_golden> ${path} ${GNU_OBJDUMP} ${golden_dir}/golden.txt)
+      set_tests_properties(golden.${path} PROPERTIES LABELS golden TIMEOUT 90 SKIP_RETURN_CODE 77)
+    endforeach()
+  endif()
 endif()
