@@ -45,8 +45,8 @@ int main(void) {
     check_all_returned(before);
     if (i == 20) rss = rss_kb();
   }
-  /* LuaJIT leaves its own allocator's memory mapped when another one is set at the close. */
-  if (!LUA_IS_LUAJIT) CHECK_INT(rss_kb() - rss, <, 2 * KB);
+  /* LuaJIT leaves its own allocator's memory mapped when another one is set at the close; ASan keeps what malloc has freed. */
+  if (!LUA_IS_LUAJIT && tool_kb(1024) == 0) CHECK_INT(rss_kb() - rss, <, 2 * KB);
   scalloc_lua_close(new_state(true, false), SCALLOC_LUA_CLOSE_FULL); /* a host that knows */
   scalloc_lua_close(new_state(false, true), SCALLOC_LUA_CLOSE_FAST);
   check_all_returned(before);
