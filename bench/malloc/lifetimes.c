@@ -109,7 +109,8 @@ static void live_cycles(load_thread *thread, const shape *s, group *alive, void 
 static void die_anywhere(load_thread *thread, group *dying) {
   group *own = thread->own; /* letters, spare */
   die(thread, dying, &own[0]);
-  mailbox *to = &mailboxes[(thread->index + load_between(&thread->random, 1, load_threads > 1 ? load_threads - 1 : 1)) % load_threads];
+  mailbox *to =
+      &mailboxes[(thread->index + load_between(&thread->random, 1, load_threads > 1 ? load_threads - 1 : 1)) % load_threads];
   send_mail(to, &own[0]);
   read_mail(&mailboxes[thread->index], &own[1]);
 }

@@ -21,7 +21,7 @@ typedef struct {
 
 typedef struct {
   const char *name, *what;
-  const program_option *options; /* besides --threads; ends with a NULL name */
+  const program_option *options;   /* besides --threads; ends with a NULL name */
   void (*begin)(unsigned threads); /* before the clock starts; may be NULL */
   void (*work)(load_thread *thread);
   void (*end)(unsigned threads); /* after the clock has stopped, within the report; may be NULL */

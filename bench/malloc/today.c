@@ -179,7 +179,8 @@ static void *stress_round(void *argument) {
     void **place = &own[load_between(&thread->random, 0, OWN - 1)];
     free(*place);
     *place = load_allocate(any_size(&thread->random));
-    if (i % 10 == 0) *place = __atomic_exchange_n(&places[load_between(&thread->random, 0, PLACES - 1)], *place, __ATOMIC_ACQ_REL);
+    if (i % 10 == 0)
+      *place = __atomic_exchange_n(&places[load_between(&thread->random, 0, PLACES - 1)], *place, __ATOMIC_ACQ_REL);
   }
   for (unsigned i = 0; i < OWN; i++) free(own[i]);
   thread->operations += (uint64_t)st_blocks;
