@@ -47,3 +47,8 @@ debian(development libscalloc-dev libdevel "Memory allocator for Lua and garbage
   "${debian_of_dev}, libc6-dev")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SUGGESTS "liblua5.4-dev, libgc-dev")
 include(CPack)
+
+# The core as one file, for projects that want no library: amalgam/scalloc.c and scalloc.h in the build folder.
+get_target_property(core_sources scalloc_objects SOURCES)
+add_custom_target(amalgam VERBATIM
+  COMMAND sh ${PROJECT_SOURCE_DIR}/cmake/amalgam.sh ${PROJECT_BINARY_DIR}/amalgam ${core_sources})
