@@ -27,10 +27,16 @@
 
 #define CACHE_LINE 64
 
+/* LOCKED_IS_FENCE: no load is done before a read-modify-write in front of it, as on x86. */
 #if defined(__x86_64__) || defined(__i386__)
 #define cpu_relax() __builtin_ia32_pause()
+#define LOCKED_IS_FENCE 1
+#elif defined(__aarch64__)
+#define cpu_relax() __asm__ volatile("isb" ::: "memory") /* yield is a no-op on most; isb takes some ten cycles */
+#define LOCKED_IS_FENCE 0
 #else
 #define cpu_relax() ((void)0)
+#define LOCKED_IS_FENCE 0
 #endif
 
 /* Running on a big shadow: TSan accepts few addresses and gets a smaller arena where the kernel puts it. */

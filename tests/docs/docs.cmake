@@ -1,4 +1,4 @@
-# The C blocks of documents, compiled and run.
+# The C blocks of docs/lua.md, compiled and run in every build; of the other documents below.
 if(TARGET scalloc::lua_alloc)
   set(document ${PROJECT_SOURCE_DIR}/docs/lua.md)
   set(program ${CMAKE_CURRENT_BINARY_DIR}/docs_lua.c)
@@ -7,3 +7,27 @@ if(TARGET scalloc::lua_alloc)
   scalloc_test(lua docs ${program} LUA PROGRAM docs_lua)
   target_compile_options(docs_lua PRIVATE -Wno-unused-variable)
 endif()
+
+# The documents are held to the product. Once is enough: in plain Release builds.
+if(NOT CMAKE_BUILD_TYPE STREQUAL "Release" OR SCALLOC_SANITIZE OR SCALLOC_COVERAGE OR SCALLOC_TRACK)
+  return()
+endif()
+
+# docs_test(name argument...)
+function(docs_test name)
+  add_test(NAME docs.${name} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/docs/${name}.sh ${PROJECT_SOURCE_DIR} ${ARGN} COMMAND_EXPAND_LISTS)
+  set_tests_properties(docs.${name} PROPERTIES LABELS docs TIMEOUT 120)
+endfunction()
+
+docs_test(links)
+docs_test(names)
+docs_test(man ${PROJECT_BINARY_DIR})
+set(docs_lua "")
+if(TARGET scalloc_lua)
+  set(docs_lua ${LUA54_STATIC} -lm -ldl)
+  if(NOT LUA54_STATIC)
+    set(docs_lua ${LUA54_LDFLAGS} -lm)
+  endif()
+endif()
+docs_test(code ${PROJECT_BINARY_DIR} ${CMAKE_C_COMPILER} $<$<TARGET_EXISTS:scalloc_lua>:$<TARGET_FILE:scalloc_lua>>
+  $<TARGET_FILE:scalloc_runtime> $<TARGET_FILE:scalloc> ${docs_lua} -pthread)

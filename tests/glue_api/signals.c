@@ -10,14 +10,14 @@
 
 /* ---- stopping --------------------------------------------------------------------------------------------------------- */
 
-enum { WORKERS = 3, REGISTERS = NGREG };
+enum { WORKERS = 3, REGISTERS = sizeof(mcontext_t) / sizeof(uintptr_t) }; /* every word that the kernel saved */
 
 typedef struct worker {
   scalloc_rt_mutator *mutator;
   pthread_t thread;
   char *stack_top;                         /* the highest address of its stack that may hold a block */
   char *volatile stack_now;                /* of a stopped one, the lowest */
-  greg_t registers[REGISTERS];             /* of a stopped one */
+  uintptr_t registers[REGISTERS];          /* of a stopped one */
   volatile sig_atomic_t in_hook, deferred; /* how it was stopped; counts */
   unsigned number;
 } worker;
@@ -44,7 +44,7 @@ static void on_stop(int signal_number, siginfo_t *info, void *context) {
     w->deferred++;
     return;
   }
-  memcpy(w->registers, ((ucontext_t *)context)->uc_mcontext.gregs, sizeof w->registers);
+  memcpy(w->registers, &((ucontext_t *)context)->uc_mcontext, sizeof w->registers);
   stand_still(w);
 }
 
@@ -95,7 +95,7 @@ static void collect(void) {
   stop_workers();
   scalloc_rt_cycle_begin(heap);
   for (size_t i = 0; i < WORKERS; i++) {
-    for (size_t k = 0; k < REGISTERS; k++) mark_from((uintptr_t)workers[i].registers[k]);
+    for (size_t k = 0; k < REGISTERS; k++) mark_from(workers[i].registers[k]);
     mark_range(workers[i].stack_now, workers[i].stack_top);
   }
   scalloc_rt_cycle_end(heap);

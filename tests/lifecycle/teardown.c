@@ -7,6 +7,7 @@
  * thread is retired; two are made later, so theirs run after it.
  */
 #include "life.h"
+#include <limits.h>
 #include <threads.h>
 
 /* Every round there is; TSan ends its own part of a thread in the last one. */
