@@ -1,6 +1,6 @@
-# The code in README.md and docs/ (but for docs/lua.md, which docs.lua and tests/spec run): sh code.sh SOURCE BUILD COMPILER LIBRARY... C blocks are compiled without a warning, as they are
-# if they have a main, which is then run too, else as the statements of a function; sh blocks have the syntax of sh and name
-# scripts that are there.
+# The code in README.md and docs/, but for docs/lua.md, which docs.lua and tests/spec run: sh code.sh SOURCE BUILD COMPILER
+# LIBRARY... C blocks are compiled without a warning, as they are if they have a main, which is then run too, else as the
+# statements of a function; sh blocks have the syntax of sh and name scripts that are there.
 source=$1 build=$2 compiler=$3
 shift 3
 work=$build/docs-code
