@@ -124,7 +124,7 @@ static const char *const names[] = {"reserve", "open", "purge"};
 
 /* What two threads get of a tight arena differs from run to run: there a count is too high if it is so every time. */
 static bool is_trouble(const struct setting *at, os_call call, long nth, bool on, size_t fresh, size_t first) {
-  for (int tries = 0; tries < 4 && first > fresh; tries++) first = live(at, call, nth, on).first;
+  for (int tries = 0; tries < 9 && first > fresh; tries++) first = live(at, call, nth, on).first;
   return first > fresh;
 }
 
@@ -146,7 +146,7 @@ static void each(const struct setting *at, os_call call, bool on, long stride) {
     outcome o = live(at, call, n, on);
     if (!o.reached) break;
     size_t again = o.again;
-    for (int tries = 0; at->tight && tries < 4 && again > fresh.again; tries++) again = live(at, call, n, on).again;
+    for (int tries = 0; at->tight && tries < 9 && again > fresh.again; tries++) again = live(at, call, n, on).again;
     if (again > fresh.again) test_fail(__FILE__, __LINE__, "after call %ld: %zu refusals, not %zu", n, again, fresh.again);
     if (call == OS_PURGE && !at->tight) CHECK_INT(o.first, ==, 0);
     troubled += is_trouble(at, call, n, on, fresh.first, o.first);
