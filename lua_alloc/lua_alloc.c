@@ -87,9 +87,16 @@ static void *on_equipped_heap(heap *h, lua_request r) {
 }
 
 /* On the calling thread's heap, where any thread may free. */
-static void *on_thread_heap(void *block, size_t nsize) {
-  if (block == NULL) return nsize ? scalloc_malloc(nsize) : NULL;
-  return scalloc_realloc(block, nsize);
+static void *on_thread_heap(lua_request r) {
+#if TRACKED
+  if (r.block != NULL) { /* osize is held to what was asked for */
+    if (r.nsize != 0) return track_resize(NULL, r.block, r.osize, r.nsize, 16);
+    track_free(NULL, r.block, r.osize);
+    return NULL;
+  }
+#endif
+  if (r.block == NULL) return r.nsize ? scalloc_malloc(r.nsize) : NULL;
+  return scalloc_realloc(r.block, r.nsize);
 }
 
 /*
@@ -99,7 +106,7 @@ static void *on_thread_heap(void *block, size_t nsize) {
 static never_inline void *uncommon(void *ud, void *block, size_t osize, size_t nsize) {
   heap *h = lua_heap_core(ud);
   lua_request r = {block, osize, nsize};
-  if (ud == NULL) return on_thread_heap(block, nsize);
+  if (ud == NULL) return on_thread_heap(r);
   if (lua_heap_is_equipped(ud)) return on_equipped_heap(h, r);
   if (block == NULL) return new_slow(h, r, false);
   give_back(lua_heap_account(h), osize);
