@@ -115,6 +115,17 @@ static never_inline void *uncommon(void *ud, void *block, size_t osize, size_t n
   return NULL;
 }
 
+#if !TRACKED
+/* A free that is not plain: as a rule into a cell, whose span sends every free here. The arguments as for `uncommon`. */
+static never_inline void *free_in_cell(void *ud, void *block, size_t osize, size_t nsize) {
+  heap *h = ud;
+  if (unlikely(!span_is_nursery(lua_memory_slot(h, block)))) return uncommon(ud, block, osize, nsize);
+  give_back(lua_heap_account(h), osize);
+  nursery_free(h, block, osize);
+  return NULL;
+}
+#endif
+
 void *scalloc_lua_alloc(void *ud, void *block, size_t osize, size_t nsize) {
   heap *h = ud;
   if (unlikely((intptr_t)ud <= 0)) return uncommon(ud, block, osize, nsize); /* none, or an equipped one */
@@ -137,7 +148,7 @@ void *scalloc_lua_alloc(void *ud, void *block, size_t osize, size_t nsize) {
 #if TRACKED
   return uncommon(ud, block, osize, nsize);
 #else
-  if (unlikely(!fast_free(lua_memory_slot(h, block), block))) return uncommon(ud, block, osize, nsize);
+  if (unlikely(!fast_free(lua_memory_slot(h, block), block))) return free_in_cell(ud, block, osize, nsize);
   give_back(lua_heap_account(h), osize);
   return NULL;
 #endif

@@ -74,7 +74,7 @@ bool lua_kit_make(heap *h, const scalloc_lua_config *config) {
     errno = EINVAL;
     return false;
   }
-  if (config->flags == 0 && config->prealloc == 0) return true;
+  if (!lua_kit_is_needed(config)) return true;
   lua_heap_account(h)->kit = scalloc_calloc(1, sizeof(lua_kit));
   if (lua_heap_kit(h) == NULL) return false;
   if (fill_in(h, config)) {

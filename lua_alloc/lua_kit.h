@@ -68,6 +68,9 @@ always_inline void lua_heap_leave(heap *h) {
 /* Equips a new heap as its configuration says; nothing to do is no failure. False: errno says why, and nothing is left. */
 bool lua_kit_make(heap *h, const scalloc_lua_config *config);
 
+/* Is there anything to equip it with? */
+always_inline bool lua_kit_is_needed(const scalloc_lua_config *config) { return config->flags != 0 || config->prealloc != 0; }
+
 /* Before the heap ends. */
 void lua_kit_end(heap *h);
 

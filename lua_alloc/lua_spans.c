@@ -4,6 +4,7 @@
 #include "lua_spans.h"
 
 #include "lua_kit.h"
+  visit_cells(lua_heap_core(lua_heap), &v);
 #include "walk.h"
 
 typedef struct {
@@ -27,12 +28,23 @@ static void visit_span(span *s, void *context) {
   v->visit(v->userdata, &shown);
 }
 
+/* The blocks that a young heap has in its cells, shown as a span for each class. */
+static void visit_cells(heap *h, const visitor *v) {
+  for (unsigned c = 0; c < CLASSES; c++) {
+    lua_span shown = {.block = class_size(c), .live = nursery_used(h, c), .room = nursery_carved(h, c)};
+    shown.committed = shown.room * shown.block;
+    shown.live_bytes = shown.live * shown.block;
+    if (shown.room > 0) v->visit(v->userdata, &shown);
+  }
+}
+
 void scalloc_lua_spans_each(scalloc_lua_heap *lua_heap, void (*visit)(void *userdata, const lua_span *span), void *userdata) {
   heap *h = lua_heap_core(lua_heap), *part = h;
   visitor v = {visit, userdata};
   lua_heap_enter(h);
   for (unsigned i = 1; part != NULL; part = lua_kit_heap(h, i++)) heap_each_span(part, visit_span, &v);
   lua_heap_leave(h);
+  visit_cells(lua_heap_core(lua_heap), &v);
 }
 
 void scalloc_lua_spans_peak(scalloc_lua_heap *lua_heap, size_t peak) {

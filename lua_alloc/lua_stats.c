@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lua_kit.h"
+#include "nursery.h"
 #include "walk.h"
 
 _Static_assert(SCALLOC_LUA_CLASSES == CLASSES + 1, "a class for each size class, and one for large blocks");
@@ -84,10 +85,16 @@ static void read_spans(heap *h, scalloc_lua_stats *stats) {
   counting c = {.stats = stats};
   heap *part = h;
   for (unsigned i = 1; part != NULL; part = lua_kit_heap(h, i++)) heap_each_span(part, count_span, &c);
-  for (unsigned i = 0; i < CLASSES; i++) stats->classes[i].size = class_size(i);
+  for (unsigned i = 0; i < CLASSES; i++) {
+    size_t live = nursery_used(h, i);
+    stats->classes[i].size = class_size(i);
+    stats->classes[i].live += live;
+    stats->classes[i].spans += live != 0;
+    stats->blocks += live;
+  }
   stats->classes[CLASSES].size = LARGE_MIN;
-  stats->committed = c.totals.committed;
-  stats->hot = c.totals.hot;
+  stats->committed = c.totals.committed + nursery_committed(h);
+  stats->hot = c.totals.hot + nursery_cells(h);
   stats->floating = c.totals.floating;
   stats->reusable = c.totals.reusable;
   stats->large = c.totals.large;

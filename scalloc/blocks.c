@@ -4,6 +4,7 @@
 #include "blocks.h"
 
 #include "live.h"
+#include "nursery.h"
 #include "track.h"
 #include "walk.h"
 
@@ -53,4 +54,5 @@ static void visit_span(span *s, void *context) {
 void blocks_each(heap *h, block_visit *visit, void *context) {
   visitor v = {visit, context};
   heap_each_span(h, visit_span, &v);
+  nursery_each(h, visit, context);
 }

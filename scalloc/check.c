@@ -8,6 +8,7 @@
 
 #include "large.h"
 #include "lend.h"
+#include "nursery.h"
 #include "pool.h"
 #include "runs.h"
 #include "scalloc/scalloc.h"
@@ -20,6 +21,8 @@ typedef struct {
   size_t size;
   size_t in_pool, in_runs;             /* spans */
   size_t marked[LISTS], listed[LISTS]; /* spans that say they are in a list of their heap; those found there */
+  size_t cells, cells_of_heaps;        /* in use; those that heaps have */
+  size_t with_room;                    /* nursery spans */
 } report;
 
 __attribute__((format(printf, 3, 4))) static bool fail(report *r, const span *s, const char *format, ...) {
@@ -104,9 +107,22 @@ static bool check_lent(report *r, const span *s) {
   return what ? fail(r, s, "%s", what) : true;
 }
 
+static bool check_nursery_span(report *r, const span *s) {
+  word_t cells = s->cells, backed = s->cells_backed;
+  if (cells == 0) return fail(r, s, "a nursery without a cell in use, but not in the pool");
+  if (cells & ~backed) return fail(r, s, "a cell in use that is not charged");
+  if (s->cell_heads & ~cells) return fail(r, s, "a heap in a cell that is not in use");
+  if (s->charged != cells_in(backed) * CELL_BYTES) return fail(r, s, "%zu bytes charged for %u cells", s->charged, cells_in(backed));
+  r->cells += cells_in(cells);
+  r->with_room += cells != CELLS_ALL;
+  return true;
+}
+
 static bool check_span(report *r, const span *s) {
   switch (span_state_now(s)) {
   case SPAN_HOT:
+    if (span_is_nursery(s)) return check_nursery_span(r, s);
+    /* fallthrough */
   case SPAN_FLOATING:
   case SPAN_REUSABLE:
     return check_blocks(r, s) && check_in_state(r, s) && (!TRACKED || check_tracked(r, s));
@@ -146,14 +162,23 @@ static bool check_hot(report *r, const heap *h) {
                                    : i - HEAP_DIRECT + HEAP_DIRECT_CLASSES;
     const span *s = h->hot[i], *of_class = h->hot[heap_hot_slot(c)];
     if (s != of_class) return fail(r, s == &heap_no_span ? of_class : s, "hot for entry %u of heap %u alone", i, h->id);
-    if (s == &heap_no_span) continue;
+    if (s == &heap_no_span || (heap_is_young(h) && c < NURSERY_CLASSES && s == nursery_span((heap *)(uintptr_t)h, c))) continue;
     if (span_state_now(s) != SPAN_HOT || owner_heap(word_load_acquire(&s->owner)) != h || s->class_index != c)
       return fail(r, s, "hot span of class %u in heap %u is another", c, h->id);
   }
   return true;
 }
 
-static bool check_heap(report *r, heap *h) {
+static bool check_young(report *r, heap *h) {
+  const char *what = nursery_fault(h);
+  if (what) return fail(r, span_of_inside(h), "heap in cell %u: %s", h->id, what);
+  r->cells_of_heaps += nursery_of(h)->cells;
+  return true;
+}
+
+static bool check_heap(heap *h, void *context) {
+  report *r = context;
+  if (heap_is_young(h) && !check_young(r, h)) return false;
   if (h->verify && !h->verify(h, r->why, r->size)) return false;
   if (!check_list(r, h, &h->all, LIST_ALL) || !check_list(r, h, &h->mail, LIST_MAIL)) return false;
   for (unsigned c = 0; c < CLASSES; c++) {
@@ -172,6 +197,10 @@ static bool check_totals(report *r) {
   if (pooled != r->in_pool) return fail(r, end, "end of table: %zu spans in the pool, %zu are free", pooled, r->in_pool);
   if (runs_spans() != r->in_runs)
     return fail(r, end, "end of table: %zu spans in runs, %zu are counted", r->in_runs, runs_spans());
+  if (r->cells != r->cells_of_heaps)
+    return fail(r, end, "end of table: %zu cells in use, heaps have %zu", r->cells, r->cells_of_heaps);
+  if (r->with_room != cells_with_room())
+    return fail(r, end, "end of table: %zu nursery spans have room, %zu are listed", r->with_room, cells_with_room());
   for (unsigned which = 0; which < LISTS; which++)
     if (r->listed[which] != r->marked[which])
       return fail(r, end, "end of table: %zu spans in lists %u, %zu are marked", r->listed[which], which, r->marked[which]);
@@ -185,7 +214,5 @@ bool scalloc_check(char *why, size_t size) {
   heap_settle_all(thread_heap_or_null());
   for (uint32_t i = 1; i < end; i += walk_step(span_at(i)))
     if (!check_span(&r, span_at(i))) return false;
-  for (uint32_t id = 1; id <= heap_count(); id++)
-    if (heap_at(id)->status != HEAP_UNUSED && !check_heap(&r, heap_at(id))) return false;
-  return check_heap(&r, heap_orphans()) && check_totals(&r);
+  return heap_each(check_heap, &r) && check_heap(heap_orphans(), &r) && check_totals(&r);
 }

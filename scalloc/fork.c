@@ -11,6 +11,7 @@
 
 #include "guard.h"
 #include "large.h"
+#include "nursery.h"
 #include "os.h"
 #include "pool.h"
 #include "purge.h"
@@ -64,6 +65,10 @@ static void repair(span *s, heap *mine) {
   span_state state = span_state_now(s);
   if (state == SPAN_LENT) return; /* who borrowed it makes it whole */
   s->in_list = 0;
+  if (state == SPAN_HOT && span_is_nursery(s)) {
+    if (!cells_restore(s, word_load_relaxed(&s->cells))) repool(s, false);
+    return;
+  }
   if (state == SPAN_LARGE) {
     large_repair(s);
     if (h) heap_relink(h, s);
@@ -85,10 +90,37 @@ static void repair(span *s, heap *mine) {
 static void repair_hot(heap *h) {
   for (unsigned c = 0; c < CLASSES; c++) {
     span *s = h->hot[heap_hot_slot(c)];
-    bool its = s != &heap_no_span && span_state_now(s) == SPAN_HOT && s->class_index == c &&
-               owner_heap(word_load_relaxed(&s->owner)) == h;
+    bool its = nursery_has_bin(h, s) ? s == nursery_span(h, c)
+                                     : s != &heap_no_span && span_state_now(s) == SPAN_HOT && !span_is_nursery(s) &&
+                                           s->class_index == c && owner_heap(word_load_relaxed(&s->owner)) == h;
     heap_install(h, c, its ? s : &heap_no_span);
   }
+}
+
+static bool repair_heap(heap *h, void *context) {
+  (void)context;
+  heap_reset_lists(h);
+  repair_hot(h);
+  if (heap_is_young(h)) nursery_repair(h);
+  return true;
+}
+
+static bool claim_cells(heap *h, void *context) {
+  (void)context;
+  if (!heap_is_young(h)) return true;
+  span_of_inside(h)->cells |= cell_bit(h);
+  for (const char *cell = nursery_of(h)->more; cell != NULL; cell = ((const cell_more *)(const void *)cell)->next)
+    span_of_inside(cell)->cells |= cell_bit(cell);
+  return true;
+}
+
+/* Only what a live heap has is in use. */
+static void repair_cells(uint32_t end) {
+  heap_reset_locks();
+  cells_reset();
+  for (uint32_t i = 1; i < end; i++)
+    if (span_state_now(span_at(i)) == SPAN_HOT && span_is_nursery(span_at(i))) span_at(i)->cells = 0;
+  heap_each(claim_cells, NULL);
 }
 
 /* What the spans say they are charged with is the truth; the sum may have been a step ahead or behind. */
@@ -106,10 +138,9 @@ void fork_child(heap *mine) {
   runs_reset();
   pool_reset();
   heap_reset_lists(heap_orphans());
-  for (uint32_t id = 1; id <= heap_count(); id++) {
-    heap_reset_lists(heap_at(id));
-    if (heap_at(id)->status != HEAP_UNUSED) repair_hot(heap_at(id));
-  }
+  for (uint32_t id = 1; id <= heap_count(); id++) heap_reset_lists(heap_at(id));
+  heap_each(repair_heap, NULL);
+  repair_cells(end);
   for (uint32_t i = 1, step; i < end; i += step) {
     span *s = span_at(i);
     step = walk_step(s);

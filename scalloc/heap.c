@@ -1,7 +1,8 @@
 /*
  * heap.c - the life of heaps: made, retired with their threads and taken again, ended with all their blocks.
  *
- * Data: the heap structures, which lie in the arena's second zone and are never given back; the stacks of those without a user.
+ * Data: the heap structures, which lie in the arena's second zone and are never given back, but those of young heaps; the stacks of
+ * those without a user.
  */
 #include "heap.h"
 
@@ -10,6 +11,7 @@
 
 #include "large.h"
 #include "lists.h"
+#include "nursery.h"
 #include "pool.h"
 #include "purge.h"
 #include "quarantine.h"
@@ -19,7 +21,8 @@
 
 span heap_no_span;
 
-static heap orphans = {.kind = HEAP_ORPHANS, .status = HEAP_LIVE};
+static heap orphans = {.kind = HEAP_ORPHANS, .status = HEAP_LIVE, .sets = orphans.own_sets};
+static span_list no_sets[CLASSES]; /* of a young heap that has opened no span: never written */
 static stack retired_heaps, unused_heaps;
 static volatile word_t heaps_made; /* the highest id given */
 
@@ -28,10 +31,11 @@ uint32_t heap_count(void) { return (uint32_t)word_load_acquire(&heaps_made); }
 heap *heap_orphans(void) { return &orphans; }
 static volatile unsigned *link_of_heap(uint32_t id) { return &heap_at(id)->next; }
 
-static void reset(heap *h, heap_kind kind) {
+static void reset(heap *h, heap_kind kind, span_list *sets) {
   for (unsigned i = 0; i < HEAP_HOTS; i++) h->hot[i] = &heap_no_span;
   h->all = h->mail = (span_list){0, 0};
-  memset(h->sets, 0, sizeof h->sets);
+  if (sets == h->own_sets) memset(sets, 0, sizeof h->own_sets);
+  h->sets = sets;
   half_store_relaxed(&h->mailed, 0);
   h->slots = (uintptr_t)arena.table - (arena.base >> SPAN_SHIFT << SLOT_SHIFT);
   h->kind = kind;
@@ -63,15 +67,32 @@ heap *heap_create(heap_kind kind) {
   id = stack_pop(&unused_heaps, link_of_heap);
   heap *h = id != 0 ? heap_at(id) : fresh();
   if (h == NULL) return NULL;
-  reset(h, kind);
+  reset(h, kind, h->own_sets);
   word_store_release(&h->status, HEAP_LIVE);
+  return h;
+}
+
+heap *heap_create_young(void) {
+  if (TRACKED) return heap_create(HEAP_EXCLUSIVE);
+  heap *h = arena_init() ? (heap *)(void *)cells_take() : NULL;
+  if (h == NULL) {
+    errno = ENOMEM;
+    return NULL;
+  }
+  reset(h, HEAP_EXCLUSIVE, no_sets);
+  h->remote_frees = h->adoptions = 0;
+  h->id = (uint32_t)(((uintptr_t)h - arena.base) >> CELL_SHIFT);
+  h->status = HEAP_LIVE;
+  nursery_begin(h);
+  cells_mark_head((const char *)h);
   return h;
 }
 
 void heap_cool(heap *h) {
   for (unsigned c = 0; c < CLASSES; c++) {
     span *s = h->hot[heap_hot_slot(c)];
-    if (s == &heap_no_span || half_load_relaxed(&s->used) != word_count(word_load_acquire(&s->word))) continue;
+    if (s == &heap_no_span || nursery_has_bin(h, s)) continue;
+    if (half_load_relaxed(&s->used) != word_count(word_load_acquire(&s->word))) continue;
     heap_install(h, c, &heap_no_span);
     heap_leave(h, s);
   }
@@ -139,24 +160,46 @@ static void end_spans(heap *h) {
   list_lock(h);
   while (h->all.head != 0) end_span(h, span_at(h->all.head));
   list_unlock(h);
-  reset(h, h->kind);
 }
 
 void heap_empty(heap *h) {
   end_spans(h);
+  if (heap_is_young(h)) nursery_empty(h);
+  reset(h, h->kind, heap_is_young(h) ? no_sets : h->own_sets);
   purge_tick();
 }
 
 void heap_end(heap *h) {
   end_spans(h);
-  word_store_release(&h->status, HEAP_UNUSED);
-  stack_push(&unused_heaps, link_of_heap, h->id);
+  if (heap_is_young(h)) {
+    nursery_end(h);
+  } else {
+    reset(h, h->kind, h->own_sets);
+    word_store_release(&h->status, HEAP_UNUSED);
+    stack_push(&unused_heaps, link_of_heap, h->id);
+  }
   purge_tick();
 }
 
 heap *heap_of_address(const void *address) {
   const span *s = span_of(address);
   return s ? owner_heap(word_load_acquire(&s->owner)) : NULL;
+}
+
+static bool each_young(bool (*visit)(heap *h, void *context), void *context) {
+  for (uint32_t i = 1; i < arena_high_water(); i++) {
+    const span *s = span_at(i);
+    if (span_state_now(s) != SPAN_HOT || !span_is_nursery(s)) continue;
+    for (word_t heads = word_load_acquire(&s->cell_heads); heads != 0; heads &= heads - 1)
+      if (!visit((heap *)(void *)cell_at(s, (unsigned)__builtin_ctzll(heads)), context)) return false;
+  }
+  return true;
+}
+
+bool heap_each(bool (*visit)(heap *h, void *context), void *context) {
+  for (uint32_t id = 1; id <= heap_count(); id++)
+    if (heap_at(id)->status != HEAP_UNUSED && !visit(heap_at(id), context)) return false;
+  return each_young(visit, context);
 }
 
 void heap_each_span(heap *h, void (*visit)(span *s, void *context), void *context) {
@@ -169,7 +212,7 @@ void heap_each_span(heap *h, void (*visit)(span *s, void *context), void *contex
 
 void heap_reset_lists(heap *h) {
   h->all = h->mail = (span_list){0, 0};
-  memset(h->sets, 0, sizeof h->sets);
+  if (h->sets != NULL && h->sets != no_sets) memset(h->sets, 0, sizeof h->own_sets);
   half_store_relaxed(&h->mailed, 0);
   lock_give(&h->lock);
 }

@@ -2,7 +2,8 @@
  * heap.h - a heap: one hot span per size class, a set of reusable spans per class, and the spans it owns.
  *
  * A heap is used by one thread at a time; everything that happens to its spans from outside goes through their state words and
- * this heap's list lock. Heap structures are never given back, so an owner word may be followed at any time.
+ * this heap's list lock. An owner word may be followed at any time: heap structures are never given back, but those of *young*
+ * heaps, which lie in the arena, in their first cell (nursery.h). Of these, lock and kind are known without a look at them.
  *
  *   THREAD     a thread's default heap. When the thread exits the heap is retired whole and serves a later thread.
  *   USER       made by scalloc_heap_new.
@@ -55,14 +56,23 @@ struct scalloc_heap {
   volatile word_t status;
   volatile unsigned mailed; /* the mail list may be non-empty; the user reads it without the lock */
   span_list all, mail;
-  span_list sets[CLASSES];
-  volatile unsigned next; /* in the stacks of retired and unused heaps */
+  span_list *sets;             /* by class: `own_sets`, or those of a young heap; constant in use, but for its first span */
+  volatile unsigned next;      /* in the stacks of retired and unused heaps */
+  span_list own_sets[CLASSES]; /* this and what follows is not there in a young heap */
 #if TRACKED
   quarantine held; /* the user's */
 #endif
 } aligned_to(CACHE_LINE);
 
 extern internal span heap_no_span; /* the empty span: its list is always empty */
+
+/* Does the structure lie in a cell? */
+always_inline bool heap_is_young(const heap *h) {
+  return (uintptr_t)h - arena.base < (uintptr_t)arena.spans << SPAN_SHIFT;
+}
+
+/* The kind of a heap that may have ended, if it is a young one. */
+always_inline heap_kind heap_kind_of(const heap *h) { return heap_is_young(h) ? HEAP_EXCLUSIVE : h->kind; }
 
 /* Where the hot span of a class is kept. */
 always_inline unsigned heap_hot_slot(unsigned class_index) {
@@ -72,6 +82,10 @@ always_inline unsigned heap_hot_slot(unsigned class_index) {
 
 /* A heap of a kind, empty (or, for THREAD, one retired with its spans). NULL and ENOMEM. */
 private_api heap *heap_create(heap_kind kind);
+
+/* The same, EXCLUSIVE, young: its blocks up to NURSERY_MAX bytes may be freed by nursery_free alone, with their size. Not in tracked
+   builds, where it is as any other. */
+private_api heap *heap_create_young(void);
 
 /* Ends a USER or EXCLUSIVE heap and all its blocks: O(its spans). */
 private_api void heap_end(heap *h);
@@ -125,10 +139,13 @@ private_api void heap_free_any(heap *h, void *block);
 /* Resizes a block, by moving it to `h` if need be; size > 0. NULL and ENOMEM only for growth. */
 private_api void *heap_reallocate(heap *h, void *block, size_t size);
 
-/* Every heap structure there is, by id from 1. */
+/* Every heap structure there is but the young ones, by id from 1. */
 uint32_t heap_count(void);
 heap *heap_at(uint32_t id);
 heap *heap_orphans(void);
+
+/* Visits every heap in use, the young ones too, but not the orphans. False: a visit gave false, and was the last. */
+bool heap_each(bool (*visit)(heap *h, void *context), void *context);
 
 /* Frees of others' blocks that no heap's counter has. */
 uint64_t heap_remote_frees_without_heap(void);
@@ -141,6 +158,7 @@ private_api void heap_each_span(heap *h, void (*visit)(span *s, void *context), 
 
 /* ---- for the child of a fork, where only the calling thread is left (fork.c) ---- */
 
+void heap_reset_locks(void);        /* opens those of the young heaps */
 void heap_reset_lists(heap *h);     /* empties its lists and opens its lock */
 void heap_relink(heap *h, span *s); /* puts a span of the heap back into the lists its state asks for */
 void heap_cool_span(heap *h, span *s);

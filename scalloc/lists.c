@@ -1,8 +1,22 @@
 /* lists.c - doubly linked lists of span indices; every operation is constant time. */
 #include "lists.h"
 
-void list_lock(heap *h) { lock_take(&h->lock); }
-void list_unlock(heap *h) { lock_give(&h->lock); }
+#include "cells.h"
+
+/* The locks of young heaps, whose structures are given back, lie elsewhere: several heaps have the same. */
+enum { YOUNG_LOCKS = 256 };
+static spin_lock young_locks[YOUNG_LOCKS];
+
+static spin_lock *lock_of(heap *h) {
+  return heap_is_young(h) ? &young_locks[((uintptr_t)h - arena.base) >> CELL_SHIFT & (YOUNG_LOCKS - 1)] : &h->lock;
+}
+
+void list_lock(heap *h) { lock_take(lock_of(h)); }
+void list_unlock(heap *h) { lock_give(lock_of(h)); }
+
+void heap_reset_locks(void) {
+  for (unsigned i = 0; i < YOUNG_LOCKS; i++) lock_give(&young_locks[i]);
+}
 
 static span_list *list_of(heap *h, span *s, unsigned which) {
   return which == LIST_ALL ? &h->all : which == LIST_MAIL ? &h->mail : &h->sets[s->class_index];

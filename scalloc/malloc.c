@@ -147,7 +147,9 @@ static span *span_of_block(const void *block) {
   if (s == NULL) invalid(block, "not in the arena of this allocator");
   span_state state = span_state_now(s);
   size_t offset = (size_t)((const char *)block - span_start(s));
-  if (is_small(state)) {
+  if (state == SPAN_HOT && span_is_nursery(s)) {
+    invalid(block, "belongs to a Lua heap");
+  } else if (is_small(state)) {
     if (offset < s->first || offset >= SPAN_BYTES || offset % 8 != 0) invalid(block, "not a block");
   } else if (state == SPAN_LENT) {
     invalid(block, "in a span of a runtime's heap");
@@ -218,6 +220,7 @@ size_t scalloc_usable_size(const void *block) {
   span *s = span_of(block);
   if (s == NULL) return 0;
   span_state state = span_state_now(s);
+  if (state == SPAN_HOT && span_is_nursery(s)) return 0;
   return is_small(state) ? s->block : state == SPAN_LARGE && block == span_start(s) ? s->large_bytes : 0;
 }
 

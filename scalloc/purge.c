@@ -2,12 +2,13 @@
  * purge.c - sweeps the dirty stacks of the pool and the warm cache of runs for old entries.
  *
  * A stack is taken whole, so its spans are in the purger's hands alone while their pages are taken; the young ones go back in
- * their order. Entries lie youngest first.
+ * their order. Entries lie youngest first. Free cells of nursery spans are a matter of cells.c.
  */
 #include "purge.h"
 
 #include <string.h>
 
+#include "cells.h"
 #include "options.h"
 #include "os.h"
 #include "pool.h"
@@ -30,6 +31,12 @@ static void purge_side(uint32_t first, uint32_t count) {
 bool purge_run(uint32_t first, uint32_t count) {
   if (!os_purge(arena_span_start(first), (size_t)count << SPAN_SHIFT)) return false;
   if (TRACKED) purge_side(first, count);
+  word_add_full(&purges, 1);
+  return true;
+}
+
+bool purge_part(char *start, size_t bytes) {
+  if (!os_purge(start, bytes)) return false;
   word_add_full(&purges, 1);
   return true;
 }
@@ -133,7 +140,7 @@ static size_t purge_older(uint32_t now, uint32_t age) {
     purged(s);
     runs_give(first, count, true);
   }
-  return bytes;
+  return bytes + cells_purge(now, age);
 }
 
 static void full_barrier(void) { word_or_full(&purges, 0); }

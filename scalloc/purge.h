@@ -2,7 +2,7 @@
  * purge.h - when and how the memory of empty spans goes back to the operating system.
  *
  * By age and in bulk: a span that has been empty for SCALLOC_PURGE_DELAY_MS loses its pages at the next slow path of anybody.
- * Whole 2 MB ranges only, so that the kernel can free the page table too.
+ * Whole 2 MB ranges, so that the kernel can free the page table too, and free cells of nursery spans.
  */
 #ifndef SCALLOC_PURGE_H
 #define SCALLOC_PURGE_H
@@ -20,6 +20,9 @@ size_t purge_all(void);
 
 /* Takes the pages of a run or span that nobody uses. False: the OS refused, the pages are as they were. */
 bool purge_run(uint32_t first, uint32_t count);
+
+/* The same for free cells of a nursery span. */
+bool purge_part(char *start, size_t bytes);
 
 /* Charges a span, or the run that it begins, up to `bytes`, making room by a purge once. False: over the limit, as before. */
 bool purge_charge(span *s, size_t bytes);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "lists.h"
+#include "nursery.h"
 #include "pool.h"
 #include "purge.h"
 #include "steps.h"
@@ -85,6 +86,7 @@ static span *open_for(heap *h, span *s, unsigned class_index) {
     return NULL;
   }
   s->in_list = 0;
+  if (heap_is_young(h)) nursery_need_sets(h);
   span_open(s, h, class_index);
   heap_link(h, s);
   return s;
@@ -95,12 +97,26 @@ static span *acquire(heap *h, unsigned class_index) {
   return open_for(h, supply_take(h->id, class_initial_limit(class_index, 0)), class_index);
 }
 
-span *heap_refill(heap *h, unsigned class_index) {
+/* Is it a span, and not what stands for none or, in young heaps, for one? */
+static bool is_span(const heap *h, const span *s) { return s != &heap_no_span && !nursery_has_bin(h, s); }
+
+/* The bin of a young heap is its hot span: until the class has outgrown it, and whenever enough of its blocks are free. */
+static span *bin_of(heap *h, unsigned class_index, span *s) {
+  span *bin = nursery_refill(h, class_index);
+  if (bin == NULL || bin == s) return bin;
+  heap_install(h, class_index, bin);
+  if (is_span(h, s)) heap_leave(h, s);
+  return bin;
+}
+
+static __attribute__((noinline)) span *refill(heap *h, unsigned class_index) {
   span *s = h->hot[heap_hot_slot(class_index)];
-  bool hot = s != &heap_no_span;
+  bool hot = is_span(h, s), young = heap_is_young(h);
   if (half_load_relaxed(&h->mailed)) heap_settle(h);
   if (hot && refill_from(s)) return s;
-  span *next = reuse(h, class_index);
+  span *next = young ? bin_of(h, class_index, s) : NULL;
+  if (next) return next;
+  next = reuse(h, class_index);
   if (!next) next = adopt(h, class_index);
   /* Pages that are backed already come before new ones: those of this span, then an empty one's. */
   if (!next && hot && s->limit < s->dirty && grow(s)) return s;
@@ -111,10 +127,11 @@ span *heap_refill(heap *h, unsigned class_index) {
     heap_cool(h);
     next = acquire(h, class_index);
     s = h->hot[heap_hot_slot(class_index)]; /* even this one, if all its blocks were on the remote list */
-    hot = s != &heap_no_span;
+    hot = is_span(h, s);
   }
-  if (!next) {
-    if (hot && span_collect(s, 0)) return s; /* no memory: even a few remote blocks help */
+  if (!next) { /* no memory: even a few blocks help */
+    if (hot && span_collect(s, 0)) return s;
+    if (young && class_index < NURSERY_CLASSES && nursery_span(h, class_index)->free) return nursery_span(h, class_index);
     errno = ENOMEM;
     return NULL;
   }
@@ -124,4 +141,10 @@ span *heap_refill(heap *h, unsigned class_index) {
   bool ready = refill_from(next); /* a span that was reusable or empty has blocks */
   assert_that(ready);
   return ready ? next : NULL;
+}
+
+span *heap_refill(heap *h, unsigned class_index) {
+  span *s = h->hot[heap_hot_slot(class_index)];
+  if (nursery_has_bin(h, s) && nursery_refill(h, class_index) == s) return s;
+  return refill(h, class_index);
 }

@@ -24,6 +24,9 @@
  * not hot therefore becomes *shared* with its first foreign free (a bit in the owner word, set before anything else): from
  * then on the owner frees through the word too. What was in flight at that instant is settled by the owner, to whom the thread
  * that set the bit mails the span (steps.c).
+ *
+ * A *nursery* span is hot as long as it is one. It has no owner, no blocks of its own and `block` NURSERY_BLOCK: it is cut into
+ * cells, the first memory of young heaps (cells.h).
  */
 #ifndef SCALLOC_SPAN_H
 #define SCALLOC_SPAN_H
@@ -53,12 +56,16 @@ enum { LIST_ALL, LIST_SET, LIST_MAIL, LISTS }; /* every span of a heap; reusable
 
 typedef struct span {
   /* ---- line 0: owner only ---- */
-  void *free;      /* blocks to hand out next, linked link.h */
+  union {
+    void *free;            /* blocks to hand out next, linked link.h */
+    volatile word_t cells; /* nursery: cells in use. This and the other two sets of cells change under the lock of cells.c */
+  };
   unsigned used;   /* carved blocks not on the owner's lists; any thread reads it while the span is not hot */
   unsigned notify; /* a plain free that brings `used` here takes the slow path; NEVER while hot */
   union {
-    void *spare;      /* a second list, taken when `free` is empty */
-    size_t run_dirty; /* LARGE, RUN: bytes from its start that may be backed */
+    void *spare;                  /* a second list, taken when `free` is empty */
+    size_t run_dirty;             /* LARGE, RUN: bytes from its start that may be backed */
+    volatile word_t cells_backed; /* nursery: cells that may have pages, and are charged */
   };
   uint32_t bump;      /* offset of the first block never carved */
   uint32_t limit;     /* offset where the real span ends now */
@@ -66,7 +73,10 @@ typedef struct span {
   uint32_t first;     /* offset of block 0 */
   uint32_t dirty;     /* offset below which pages may be backed */
   size_t charged;     /* bytes charged against the limit of the process */
-  size_t large_bytes; /* LARGE: usable bytes */
+  union {
+    size_t large_bytes;         /* LARGE: usable bytes */
+    volatile word_t cell_heads; /* nursery: cells that begin with the structure of a live heap */
+  };
   /* ---- line 1: shared ---- */
   volatile word_t word;    /* the state word */
   volatile word_t owner;   /* heap address | OWNER_SHARED; 0 for a span that is free */
@@ -90,6 +100,7 @@ _Static_assert(sizeof(span) == SLOT_BYTES, "a slot is two cache lines");
 _Static_assert(offsetof(span, word) == CACHE_LINE, "the shared line starts with the state word");
 
 #define NEVER UINT32_MAX
+#define NURSERY_BLOCK 1 /* no class has this size */
 #define OWNER_SHARED ((word_t)1)
 
 enum {
@@ -142,6 +153,9 @@ always_inline void span_set_state(span *s, span_state state) {
 
 /* The slot of any address; NULL if it lies elsewhere. */
 always_inline span *span_of(const void *address) { return span_has(address) ? span_of_inside(address) : NULL; }
+
+/* Of a span that is HOT: is it a nursery span? */
+always_inline bool span_is_nursery(const span *s) { return s->block == NURSERY_BLOCK; }
 
 always_inline struct scalloc_heap *owner_heap(word_t owner) { return (struct scalloc_heap *)(owner & ~OWNER_SHARED); }
 

@@ -5,6 +5,7 @@
 
 #include "large.h"
 #include "lend.h"
+#include "nursery.h"
 #include "options.h"
 #include "os.h"
 #include "purge.h"
@@ -32,6 +33,15 @@ size_t scalloc_stats_json(char *buffer, size_t size) {
   return n < 0 ? 0 : (size_t)n;
 }
 
+/* In a cell that no heap has, all of it is a block that is not live. */
+static bool find_in_cell(const span *s, const void *address, scalloc_block *out) {
+  char *cell = cell_of(address);
+  bool used = word_load_acquire(&s->cells) & cell_bit(cell), head = word_load_acquire(&s->cell_heads) & cell_bit(cell);
+  if (used) return nursery_find(head ? (heap *)(void *)cell : ((cell_more *)(void *)cell)->heap, address, out);
+  *out = (scalloc_block){.start = cell, .size = CELL_BYTES};
+  return true;
+}
+
 bool scalloc_find(const void *address, scalloc_block *out) {
   span *s = span_of(address);
   if (s == NULL) return false;
@@ -43,6 +53,7 @@ bool scalloc_find(const void *address, scalloc_block *out) {
     *out = (scalloc_block){.start = span_start(head), .size = head->large_bytes, .live = true};
     return TRACKED ? track_describe_large(head, address, out) : true;
   }
+  if (state == SPAN_HOT && span_is_nursery(s)) return find_in_cell(s, address, out);
   size_t offset = (size_t)((const char *)address - span_start(s));
   if (offset < s->first) return false;
   uint32_t index = class_block_index(s->class_index, offset - s->first);
@@ -50,7 +61,8 @@ bool scalloc_find(const void *address, scalloc_block *out) {
   heap *owner = owner_heap(word_load_acquire(&s->owner));
   out->start = span_start(s) + s->first + (size_t)index * s->block;
   out->size = s->block;
-  out->heap = owner && (owner->kind == HEAP_USER || owner->kind == HEAP_EXCLUSIVE) ? owner : NULL;
+  heap_kind kind = owner ? heap_kind_of(owner) : HEAP_THREAD;
+  out->heap = kind == HEAP_USER || kind == HEAP_EXCLUSIVE ? owner : NULL;
   if (TRACKED)
     track_describe(out);
   else

@@ -142,7 +142,7 @@ void heap_settle_all(heap *user) {
     span *s = span_at(i);
     heap *h = owner_heap(word_load_acquire(&s->owner));
     word_t now;
-    if (h == NULL || h->kind == HEAP_EXCLUSIVE) continue;
+    if (h == NULL || heap_kind_of(h) == HEAP_EXCLUSIVE) continue;
     span_step step = span_settle(s, h, &now);
     steps_follow(user, s, step, now);
   }

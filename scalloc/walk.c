@@ -6,6 +6,7 @@
 
 #include "guard.h"
 #include "lend.h"
+#include "nursery.h"
 #include "track.h"
 
 uint32_t walk_step(const span *s) {
@@ -56,6 +57,17 @@ static size_t live_bytes(const span *s, word_t w) {
   return (size_t)(used > word_count(w) ? used - word_count(w) : 0) * s->block;
 }
 
+/* Heaps may end meanwhile: no more is believed than the cells can hold. */
+static void add_nursery(const span *s, walk_totals *t) {
+  size_t most = cells_in(word_load_acquire(&s->cells)) * CELL_BYTES, live = 0;
+  for (word_t heads = word_load_acquire(&s->cell_heads); heads != 0; heads &= heads - 1)
+    live += nursery_live((heap *)(void *)cell_at(s, (unsigned)__builtin_ctzll(heads)));
+  t->hot++;
+  t->live += live < most ? live : most;
+  t->committed += cells_in(word_load_relaxed(&s->cells_backed)) * CELL_BYTES;
+  t->backed += word_load_relaxed(&s->cells_backed) != 0;
+}
+
 void walk_add(const span *s, walk_totals *t) {
   word_t w = word_load_acquire(&s->word);
   span_state state = word_state(w);
@@ -64,6 +76,10 @@ void walk_add(const span *s, walk_totals *t) {
   if (lent) state = lend_registered()->state(s, &live);
   switch (state) {
   case SPAN_HOT:
+    if (!lent && span_is_nursery(s)) {
+      add_nursery(s, t);
+      return;
+    }
     t->hot++;
     break;
   case SPAN_FLOATING:

@@ -66,6 +66,13 @@ static scalloc_lua_heap *lua_heap;
 static void *lua_40(void) { return scalloc_lua_alloc(lua_heap, NULL, 0, 40); }
 static void lua_free_40(void *old) { scalloc_lua_alloc(lua_heap, old, 40, 0); }
 
+/* A heap whose blocks of 40 bytes are no longer in its first cells; in use: GROWN bytes. */
+enum { GROWN = 1000 * 40 };
+static void make_grown_heap(void) {
+  CHECK((lua_heap = scalloc_lua_heap_new(NULL)) != NULL);
+  for (size_t bytes = 0; bytes < GROWN; bytes += 40) CHECK(lua_40() != NULL);
+}
+
 static void act_lua_new(void) {
   CHECK((lua_heap = scalloc_lua_heap_new(NULL)) != NULL);
   void *other = warm(lua_40, lua_free_40);
@@ -76,6 +83,15 @@ static void act_lua_new(void) {
 }
 
 static void act_lua_free(void) {
+  make_grown_heap();
+  block = warm(lua_40, lua_free_40);
+  trace_begin();
+  scalloc_lua_alloc(lua_heap, block, 40, 0);
+  CHECK_INT(scalloc_lua_used(lua_heap), ==, GROWN + 160);
+  CHECK(lua_40() == block);
+}
+
+static void act_lua_free_young(void) {
   CHECK((lua_heap = scalloc_lua_heap_new(NULL)) != NULL);
   block = warm(lua_40, lua_free_40);
   trace_begin();
@@ -86,13 +102,13 @@ static void act_lua_free(void) {
 
 /* The first free since more was in use than ever before: the peak has to be noted. */
 static void act_lua_free_at_peak(void) {
-  CHECK((lua_heap = scalloc_lua_heap_new(NULL)) != NULL);
+  make_grown_heap();
   block = warm(lua_40, lua_free_40);
   for (int i = 0; i < 16; i++) CHECK(lua_40() != NULL);
   trace_begin();
   scalloc_lua_alloc(lua_heap, block, 40, 0);
-  CHECK_INT(scalloc_lua_used(lua_heap), ==, 800);
-  CHECK_INT(scalloc_lua_peak(lua_heap, false), ==, 840);
+  CHECK_INT(scalloc_lua_used(lua_heap), ==, GROWN + 800);
+  CHECK_INT(scalloc_lua_peak(lua_heap, false), ==, GROWN + 840);
 }
 
 static const struct {
@@ -104,6 +120,7 @@ static const struct {
     {"preload_malloc", "malloc", act_preload_malloc, 16}, /* beside what scalloc_malloc does: is there thread-local storage? */
     {"preload_free", "free", act_preload_free, 21},       {"lua_new", "scalloc_lua_alloc", act_lua_new, 24},
     {"lua_free", "scalloc_lua_alloc", act_lua_free, 26},  {"lua_free_at_peak", "scalloc_lua_alloc", act_lua_free_at_peak, 26},
+    {"lua_free_young", "scalloc_lua_alloc", act_lua_free_young, 60},
 };
 
 /* ---- what the instructions are ----------------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT SCALLOC_SANITIZE AND NOT SCALLOC_
   target_link_libraries(test_golden PRIVATE scalloc_flags scalloc::lua_alloc_shared scalloc::scalloc_shared ${test_lua})
   target_link_options(test_golden PRIVATE -Wl,-z,now)
   set_target_properties(test_golden PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
-  foreach(path malloc free lua_new lua_free lua_free_at_peak)
+  foreach(path malloc free lua_new lua_free lua_free_at_peak lua_free_young)
     add_test(NAME golden.${path} COMMAND test_golden ${path} ${GNU_OBJDUMP} ${golden_dir}/golden.txt)
     set_tests_properties(golden.${path} PROPERTIES LABELS golden TIMEOUT 90 SKIP_RETURN_CODE 77)
   endforeach()

@@ -13,13 +13,15 @@ classes.h classes.c
 arena.h arena.c
 link.h live.h
 span.h span.c
+cells.h
 runs.h runs.c pool.h pool.c
 purge.h purge.c
 large.h large.c
 supply.h supply.c
+cells.c
 lend.h lend.c
 fault.h fault.c
-heap.h track.h guard.h guard.c quarantine.h quarantine.c lists.h lists.c steps.h steps.c refill.c heap.c
+heap.h nursery.h nursery.c track.h guard.h guard.c quarantine.h quarantine.c lists.h lists.c steps.h steps.c refill.c heap.c
 fast.h walk.h walk.c blocks.h blocks.c
 fork.h fork.c
 thread.h thread.c track.c
