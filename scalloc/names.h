@@ -96,6 +96,8 @@
 #define list_unlock scalloc_private_list_unlock
 #define nursery_bad_size scalloc_private_nursery_bad_size
 #define nursery_begin scalloc_private_nursery_begin
+#define nursery_carved scalloc_private_nursery_carved
+#define nursery_cells scalloc_private_nursery_cells
 #define nursery_committed scalloc_private_nursery_committed
 #define nursery_each scalloc_private_nursery_each
 #define nursery_empty scalloc_private_nursery_empty

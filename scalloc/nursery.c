@@ -207,11 +207,17 @@ size_t nursery_used(heap *h, unsigned class_index) {
   return heap_is_young(h) && class_index < NURSERY_CLASSES ? half_load_relaxed(&nursery_of(h)->bins[class_index].used) : 0;
 }
 
+size_t nursery_carved(heap *h, unsigned class_index) {
+  return heap_is_young(h) && class_index < NURSERY_CLASSES ? nursery_of(h)->bins[class_index].carved : 0;
+}
+
 size_t nursery_live(heap *h) {
   size_t bytes = 0;
   for (unsigned c = 0; c < NURSERY_CLASSES; c++) bytes += nursery_used(h, c) * class_size(c);
   return bytes;
 }
+
+size_t nursery_cells(heap *h) { return heap_is_young(h) ? nursery_of(h)->cells : 0; }
 
 size_t nursery_committed(heap *h) {
   if (!heap_is_young(h)) return 0;

@@ -121,10 +121,12 @@ always_inline void nursery_free(heap *h, void *block, size_t size) {
 
 /* ---- looking at it: exact for its user; nothing, if it is not young ---- */
 
-/* Blocks of a class that are in use; the bytes of all of them; bytes of its cells that were ever used, in pages. */
-private_api size_t nursery_used(heap *h, unsigned class_index);
-size_t nursery_live(heap *h);
+/* Its cells; bytes of them that were ever used, in pages; blocks of a class in use, and all there are; bytes of those in use. */
+private_api size_t nursery_cells(heap *h);
 private_api size_t nursery_committed(heap *h);
+private_api size_t nursery_used(heap *h, unsigned class_index);
+private_api size_t nursery_carved(heap *h, unsigned class_index);
+size_t nursery_live(heap *h);
 
 /* Visits the blocks in use. O(its free blocks times its cells). */
 void nursery_each(heap *h, void (*visit)(void *context, void *block, size_t size, size_t room), void *context);
