@@ -4,7 +4,7 @@
 #include "lua_spans.h"
 
 #include "lua_kit.h"
-  visit_cells(lua_heap_core(lua_heap), &v);
+#include "nursery.h"
 #include "walk.h"
 
 typedef struct {
@@ -43,8 +43,8 @@ void scalloc_lua_spans_each(scalloc_lua_heap *lua_heap, void (*visit)(void *user
   visitor v = {visit, userdata};
   lua_heap_enter(h);
   for (unsigned i = 1; part != NULL; part = lua_kit_heap(h, i++)) heap_each_span(part, visit_span, &v);
+  visit_cells(h, &v);
   lua_heap_leave(h);
-  visit_cells(lua_heap_core(lua_heap), &v);
 }
 
 void scalloc_lua_spans_peak(scalloc_lua_heap *lua_heap, size_t peak) {

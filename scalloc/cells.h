@@ -25,7 +25,9 @@ typedef struct {
 always_inline char *cell_of(const void *address) {
   return (char *)arena.base + (((uintptr_t)address - arena.base) & ~(CELL_BYTES - 1));
 }
-always_inline word_t cell_bit(const void *address) { return (word_t)1 << (((uintptr_t)address - arena.base) >> CELL_SHIFT & (CELLS - 1)); }
+always_inline word_t cell_bit(const void *address) {
+  return (word_t)1 << (((uintptr_t)address - arena.base) >> CELL_SHIFT & (CELLS - 1));
+}
 always_inline unsigned cell_granule(const void *address) {
   return (unsigned)((((uintptr_t)address - arena.base) & (CELL_BYTES - 1)) >> GRANULE_SHIFT);
 }
@@ -34,6 +36,14 @@ always_inline void cell_note_start(uint64_t *starts, const void *at) {
 }
 always_inline char *cell_at(const span *s, unsigned number) { return span_start(s) + ((size_t)number << CELL_SHIFT); }
 always_inline unsigned cells_in(word_t set) { return (unsigned)__builtin_popcountll(set); }
+
+/* The heap that has the cell of an address in a nursery span; NULL: none. */
+always_inline struct scalloc_heap *cell_heap(const span *s, const void *address) {
+  char *cell = cell_of(address);
+  if (!(word_load_acquire(&s->cells) & cell_bit(cell))) return NULL;
+  if (word_load_acquire(&s->cell_heads) & cell_bit(cell)) return (struct scalloc_heap *)(void *)cell;
+  return ((cell_more *)(void *)cell)->heap;
+}
 
 /* A cell that nobody has, its content anything, charged; NULL: no memory. Any thread. */
 char *cells_take(void);

@@ -112,7 +112,8 @@ static bool check_nursery_span(report *r, const span *s) {
   if (cells == 0) return fail(r, s, "a nursery without a cell in use, but not in the pool");
   if (cells & ~backed) return fail(r, s, "a cell in use that is not charged");
   if (s->cell_heads & ~cells) return fail(r, s, "a heap in a cell that is not in use");
-  if (s->charged != cells_in(backed) * CELL_BYTES) return fail(r, s, "%zu bytes charged for %u cells", s->charged, cells_in(backed));
+  if (s->charged != cells_in(backed) * CELL_BYTES)
+    return fail(r, s, "%zu bytes charged for %u cells", s->charged, cells_in(backed));
   r->cells += cells_in(cells);
   r->with_room += cells != CELLS_ALL;
   return true;

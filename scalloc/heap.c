@@ -183,7 +183,9 @@ void heap_end(heap *h) {
 
 heap *heap_of_address(const void *address) {
   const span *s = span_of(address);
-  return s ? owner_heap(word_load_acquire(&s->owner)) : NULL;
+  if (s == NULL) return NULL;
+  if (span_state_now(s) == SPAN_HOT && span_is_nursery(s)) return cell_heap(s, address);
+  return owner_heap(word_load_acquire(&s->owner));
 }
 
 static bool each_young(bool (*visit)(heap *h, void *context), void *context) {

@@ -67,9 +67,7 @@ struct scalloc_heap {
 extern internal span heap_no_span; /* the empty span: its list is always empty */
 
 /* Does the structure lie in a cell? */
-always_inline bool heap_is_young(const heap *h) {
-  return (uintptr_t)h - arena.base < (uintptr_t)arena.spans << SPAN_SHIFT;
-}
+always_inline bool heap_is_young(const heap *h) { return (uintptr_t)h - arena.base < (uintptr_t)arena.spans << SPAN_SHIFT; }
 
 /* The kind of a heap that may have ended, if it is a young one. */
 always_inline heap_kind heap_kind_of(const heap *h) { return heap_is_young(h) ? HEAP_EXCLUSIVE : h->kind; }

@@ -7,6 +7,7 @@
 #include "fast.h"
 #include "guard.h"
 #include "large.h"
+#include "nursery.h"
 #include "purge.h"
 #include "quarantine.h"
 #include "scalloc/scalloc.h"
@@ -215,12 +216,18 @@ void scalloc_heap_free(heap *h, void *block) {
 
 /* ---- realloc ---------------------------------------------------------------------------------------------------------- */
 
+static size_t usable_in_cell(const span *s, const void *block) {
+  heap *h = cell_heap(s, block);
+  scalloc_block found;
+  return h != NULL && nursery_extent(h, block, &found) && found.start == block ? found.size : 0;
+}
+
 size_t scalloc_usable_size(const void *block) {
   if (TRACKED) return track_usable_size(block);
   span *s = span_of(block);
   if (s == NULL) return 0;
   span_state state = span_state_now(s);
-  if (state == SPAN_HOT && span_is_nursery(s)) return 0;
+  if (state == SPAN_HOT && span_is_nursery(s)) return usable_in_cell(s, block);
   return is_small(state) ? s->block : state == SPAN_LARGE && block == span_start(s) ? s->large_bytes : 0;
 }
 

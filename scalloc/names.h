@@ -102,6 +102,7 @@
 #define nursery_each scalloc_private_nursery_each
 #define nursery_empty scalloc_private_nursery_empty
 #define nursery_end scalloc_private_nursery_end
+#define nursery_extent scalloc_private_nursery_extent
 #define nursery_fault scalloc_private_nursery_fault
 #define nursery_find scalloc_private_nursery_find
 #define nursery_free_odd scalloc_private_nursery_free_odd

@@ -13,7 +13,7 @@
 
 enum {
   CARVE_BYTES = 96, /* so many bytes of blocks are made at a time, */
-  CARVE_SHARE = 16,  /* and as many blocks as there are already, divided by this */
+  CARVE_SHARE = 16, /* and as many blocks as there are already, divided by this */
   SCRAP_MIN = 96,
 };
 _Static_assert(sizeof(cell_more) % 16 == 0, "blocks behind it are aligned");
@@ -275,7 +275,7 @@ static bool is_free(nursery *n, const char *block, size_t size) {
   return false;
 }
 
-bool nursery_find(heap *h, const void *address, scalloc_block *out) {
+bool nursery_extent(heap *h, const void *address, scalloc_block *out) {
   nursery *n = nursery_of(h);
   char *cell = cell_of(address);
   const uint64_t *starts = starts_of(n, address);
@@ -285,7 +285,12 @@ bool nursery_find(heap *h, const void *address, scalloc_block *out) {
     if (start-- == 0) return false;
   end = next_start(h, cell, start + 1);
   *out = (scalloc_block){.start = cell + start * GRANULE, .size = (end - start) * GRANULE, .heap = h};
-  out->live = !is_free(n, out->start, out->size > NURSERY_MAX ? NURSERY_MAX : out->size);
+  return true;
+}
+
+bool nursery_find(heap *h, const void *address, scalloc_block *out) {
+  if (!nursery_extent(h, address, out)) return false;
+  out->live = !is_free(nursery_of(h), out->start, out->size > NURSERY_MAX ? NURSERY_MAX : out->size);
   return true;
 }
 

@@ -41,11 +41,11 @@ typedef struct {
 
 typedef struct {
   nursery_bin bins[NURSERY_CLASSES];
-  nursery_region fresh; /* the part of the newest cell that was never used */
-  nursery_region scrap; /* a freed block that is being cut up */
-  uint64_t loose;       /* bins that may have a block to cut up; a bit for each class */
-  char *more;           /* the newest cell but the first */
-  unsigned cells;       /* how many there are */
+  nursery_region fresh;                                /* the part of the newest cell that was never used */
+  nursery_region scrap;                                /* a freed block that is being cut up */
+  uint64_t loose;                                      /* bins that may have a block to cut up; a bit for each class */
+  char *more;                                          /* the newest cell but the first */
+  unsigned cells;                                      /* how many there are */
   uint64_t starts[NURSERY_FIRST_BYTES / GRANULE / 64]; /* of the first cell */
 } nursery;
 
@@ -60,9 +60,7 @@ always_inline bool nursery_has_bin(const heap *h, const span *s) {
 }
 
 /* The bin of a class, as a hot span. */
-always_inline span *nursery_span(heap *h, unsigned class_index) {
-  return (span *)(void *)&nursery_of(h)->bins[class_index];
-}
+always_inline span *nursery_span(heap *h, unsigned class_index) { return (span *)(void *)&nursery_of(h)->bins[class_index]; }
 
 /* A heap in this cell, without a block; its sets are empty and not to be written. */
 void nursery_begin(heap *h);
@@ -131,7 +129,10 @@ size_t nursery_live(heap *h);
 /* Visits the blocks in use. O(its free blocks times its cells). */
 void nursery_each(heap *h, void (*visit)(void *context, void *block, size_t size, size_t room), void *context);
 
-/* The block in a cell of the heap that an address lies in; false: none. */
+/* The block in a cell of the heap that an address lies in; false: none. O(1). */
+bool nursery_extent(heap *h, const void *address, scalloc_block *out);
+
+/* The same, and whether it is in use. O(its free blocks). */
 bool nursery_find(heap *h, const void *address, scalloc_block *out);
 
 /* Is this address in one of its cells? */

@@ -67,12 +67,12 @@ typedef struct span {
     size_t run_dirty;             /* LARGE, RUN: bytes from its start that may be backed */
     volatile word_t cells_backed; /* nursery: cells that may have pages, and are charged */
   };
-  uint32_t bump;      /* offset of the first block never carved */
-  uint32_t limit;     /* offset where the real span ends now */
-  uint32_t block;     /* bytes of a block */
-  uint32_t first;     /* offset of block 0 */
-  uint32_t dirty;     /* offset below which pages may be backed */
-  size_t charged;     /* bytes charged against the limit of the process */
+  uint32_t bump;  /* offset of the first block never carved */
+  uint32_t limit; /* offset where the real span ends now */
+  uint32_t block; /* bytes of a block */
+  uint32_t first; /* offset of block 0 */
+  uint32_t dirty; /* offset below which pages may be backed */
+  size_t charged; /* bytes charged against the limit of the process */
   union {
     size_t large_bytes;         /* LARGE: usable bytes */
     volatile word_t cell_heads; /* nursery: cells that begin with the structure of a live heap */

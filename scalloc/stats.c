@@ -35,10 +35,9 @@ size_t scalloc_stats_json(char *buffer, size_t size) {
 
 /* In a cell that no heap has, all of it is a block that is not live. */
 static bool find_in_cell(const span *s, const void *address, scalloc_block *out) {
-  char *cell = cell_of(address);
-  bool used = word_load_acquire(&s->cells) & cell_bit(cell), head = word_load_acquire(&s->cell_heads) & cell_bit(cell);
-  if (used) return nursery_find(head ? (heap *)(void *)cell : ((cell_more *)(void *)cell)->heap, address, out);
-  *out = (scalloc_block){.start = cell, .size = CELL_BYTES};
+  heap *h = cell_heap(s, address);
+  if (h != NULL) return nursery_find(h, address, out);
+  *out = (scalloc_block){.start = cell_of(address), .size = CELL_BYTES};
   return true;
 }
 

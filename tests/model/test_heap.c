@@ -1,11 +1,12 @@
 /*
  * test_heap.c - heaps that come and go: threads exit, spans are adopted, heaps are ended or handed over, while others free.
  */
+#include "cells.h"
 #include "lists.h"
 #include "purge.h"
 #include "world.h"
 
-static heap *a, *b, *c, *u, *e;
+static heap *a, *b, *c, *u, *e, *y;
 static span *first;
 static unsigned blocks, in_class;
 
@@ -46,6 +47,11 @@ static void retired_3(void) {
 static void orphan_3(void) {
   reusable_3();
   heap_retire(a);
+}
+/* A young heap besides, in its cell. */
+static void floating_2_and_young(void) {
+  floating_2();
+  y = heap_create_young();
 }
 static void user_hot_2(void) { begin(HEAP_USER, 2); }
 static void user_hot_3(void) { begin(HEAP_USER, 3); }
@@ -94,6 +100,20 @@ static void e_allocates(void) { world_alloc(e, in_class); }
 static void b_frees_0_and_exits(void) {
   world_free(b, 0);
   heap_retire(b);
+}
+static void y_allocates_and_ends(void) {
+  world_alloc(y, in_class);
+  world_end(y);
+}
+/* Whoever has the cell then writes where the lock would have been. */
+static void y_ends_and_its_cell_is_another_s(void) {
+  world_alloc(y, in_class);
+  world_end(y);
+  if (cells_take() != (char *)y) model_fail("another cell");
+  word_store_release(&y->lock, 1);
+}
+static void is_still_written(void) {
+  if (y->lock != 1) model_fail("a heap that has ended was locked and opened");
 }
 static void settle_all(void) { heap_settle_all(c); }
 static void purge(void) { purge_all(); }
@@ -169,6 +189,16 @@ static const scenario scenarios[] = {
      world_check,
      false},
     {"late mail to a span of an exclusive heap", floating_2, {e_allocates, b_frees_0, c_frees_1}, world_check, false},
+    {"late mail to the cell of a heap that has ended",
+     floating_2_and_young,
+     {y_ends_and_its_cell_is_another_s, b_frees_0, c_frees_1},
+     is_still_written,
+     false},
+    {"settling against the end of a young heap",
+     floating_2_and_young,
+     {y_allocates_and_ends, settle_all, b_frees_0},
+     world_check,
+     false},
 };
 
 int main(int argc, char **argv) { return model_main(argc, argv, scenarios, sizeof scenarios / sizeof *scenarios); }

@@ -144,8 +144,7 @@ static void free_cells_lose_their_pages_after_the_delay(void) {
   for (uint32_t ms = DELAY; ms <= DELAY + DELAY / 8 + 1; ms++) tick_at(ms);
   CHECK_INT(os_fake_calls(OS_PURGE), ==, 2); /* neighbours in one call */
   CHECK_INT(os_fake_bytes(OS_PURGE), ==, 11 * CELL_BYTES);
-  for (unsigned i = 0; i < CELLS; i++)
-    CHECK(all_bytes(cells[i], CELL_BYTES, (i >= 10 && i < 20) || i == 30 ? 0 : 0xa5));
+  for (unsigned i = 0; i < CELLS; i++) CHECK(all_bytes(cells[i], CELL_BYTES, (i >= 10 && i < 20) || i == 30 ? 0 : 0xa5));
   CHECK_INT(cells_with_room(), ==, 1);
   CHECK_INT(cells_in(span_of(cells[0])->cells), ==, CELLS - 11);
 }

@@ -231,6 +231,8 @@ static void every_block_is_found_from_within(void) {
     CHECK(scalloc_find(found[i].at + rng_below(&random, found[i].size), &block));
     CHECK(block.start == found[i].at && block.live && block.heap == y);
     CHECK_INT(block.size, ==, class_size(class_of(found[i].size)));
+    CHECK(heap_of_address(found[i].at) == y);
+    CHECK_INT(scalloc_usable_size(found[i].at), ==, block.size);
   }
   for (size_t i = 0; i < LENGTH(found); i += 2) give(y, found[i].at, found[i].size);
   for (size_t i = 0; i < LENGTH(found); i++) {
