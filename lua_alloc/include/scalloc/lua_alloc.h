@@ -233,7 +233,7 @@ typedef struct scalloc_lua_stats {
   size_t soft_limit, hard_limit, max_block; /* bytes, 0 = none */
   unsigned armed;                           /* arms less disarms */
   size_t blocks;                            /* live ones */
-  size_t hot, floating, reusable, large;    /* spans */
+  size_t hot, floating, reusable, large;    /* spans; the cells of a young heap count as hot */
   unsigned long long refusals;              /* growths that got NULL, for whatever reason */
   unsigned long long emergencies;           /* emergency collections: a refused growth was asked for again */
   unsigned long long failures;              /* growths refused for good, each an error that no script can forge */
