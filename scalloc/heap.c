@@ -73,12 +73,8 @@ heap *heap_create(heap_kind kind) {
 }
 
 heap *heap_create_young(void) {
-  if (TRACKED) return heap_create(HEAP_EXCLUSIVE);
-  heap *h = arena_init() ? (heap *)(void *)cells_take() : NULL;
-  if (h == NULL) {
-    errno = ENOMEM;
-    return NULL;
-  }
+  heap *h = !TRACKED && arena_init() ? (heap *)(void *)cells_take() : NULL;
+  if (h == NULL) return heap_create(HEAP_EXCLUSIVE);
   reset(h, HEAP_EXCLUSIVE, no_sets);
   h->remote_frees = h->adoptions = 0;
   h->id = (uint32_t)(((uintptr_t)h - arena.base) >> CELL_SHIFT);

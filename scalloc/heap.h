@@ -81,8 +81,10 @@ always_inline unsigned heap_hot_slot(unsigned class_index) {
 /* A heap of a kind, empty (or, for THREAD, one retired with its spans). NULL and ENOMEM. */
 private_api heap *heap_create(heap_kind kind);
 
-/* The same, EXCLUSIVE, young: its blocks up to NURSERY_MAX bytes may be freed by nursery_free alone, with their size. Not in tracked
-   builds, where it is as any other. */
+/*
+ * The same, EXCLUSIVE and young: its blocks up to NURSERY_MAX bytes may be freed by nursery_free alone, with their size. In tracked
+ * builds, and where there is no cell below the limit of the process, it is an EXCLUSIVE one as any other.
+ */
 private_api heap *heap_create_young(void);
 
 /* Ends a USER or EXCLUSIVE heap and all its blocks: O(its spans). */

@@ -29,7 +29,8 @@ typedef uint64_t word_t;
 #define half_load_acquire(p) ((unsigned)model_load(p, 4))
 #define half_store_relaxed(p, v) model_store(p, 4, v)
 #define half_store_release(p, v) model_store(p, 4, v)
-#define half_increment_owned(p) ((void)++*(p)) /* as shipped: a plain load and a plain store */
+#define half_or_full(p, v) model_store(p, 4, model_load(p, 4) | (v)) /* of the purge thread alone, which is not explored */
+#define half_increment_owned(p) ((void)++*(p))                       /* as shipped: a plain load and a plain store */
 
 /* A thread that spins waits until what it looked at changes. */
 #undef cpu_relax
