@@ -31,9 +31,12 @@ void nursery_begin(heap *h) {
   cell_note_start(n->starts, n->fresh.at);
 }
 
-/* A fork meanwhile finds no cell among the heap's that is somebody else's. */
+/* All cells but the first. The child of a fork meanwhile finds none that is somebody else's, and no blocks. */
 static void give_more(heap *h) {
   nursery *n = nursery_of(h);
+  if (n->more == NULL) return;
+  memset(n->bins, 0, sizeof n->bins);
+  n->fresh = n->scrap = (nursery_region){NULL, NULL};
   while (n->more != NULL) {
     char *cell = n->more;
     n->more = ((cell_more *)(void *)cell)->next;

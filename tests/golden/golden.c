@@ -116,10 +116,13 @@ static const struct {
   void (*act)(void);
   long goal; /* instructions */
 } paths[] = {
-    {"malloc", "scalloc_malloc", act_malloc, 14},         {"free", "scalloc_free", act_free, 21},
+    {"malloc", "scalloc_malloc", act_malloc, 14},
+    {"free", "scalloc_free", act_free, 21},
     {"preload_malloc", "malloc", act_preload_malloc, 16}, /* beside what scalloc_malloc does: is there thread-local storage? */
-    {"preload_free", "free", act_preload_free, 21},       {"lua_new", "scalloc_lua_alloc", act_lua_new, 24},
-    {"lua_free", "scalloc_lua_alloc", act_lua_free, 26},  {"lua_free_at_peak", "scalloc_lua_alloc", act_lua_free_at_peak, 26},
+    {"preload_free", "free", act_preload_free, 21},
+    {"lua_new", "scalloc_lua_alloc", act_lua_new, 24},
+    {"lua_free", "scalloc_lua_alloc", act_lua_free, 26},
+    {"lua_free_at_peak", "scalloc_lua_alloc", act_lua_free_at_peak, 26},
     {"lua_free_young", "scalloc_lua_alloc", act_lua_free_young, 60},
 };
 

@@ -165,6 +165,24 @@ static void large_blocks_and_those_of_large_classes_have_their_spans(void) {
   check_heap();
 }
 
+/* An emptied heap is as new, in the cell it was born in. */
+static void an_emptied_heap_has_one_cell(void) {
+  bool zeroed;
+  begin();
+  live_a_random_life(y, 1, 4000, 3000);
+  CHECK(heap_allocate_large(y, 3 * MB, 1, false, &zeroed) != NULL);
+  memcpy(y->client, "kept", 5);
+  heap_empty(y);
+  check_heap();
+  CHECK_INT(nursery_cells(y), ==, 1);
+  CHECK_INT(stats_now().live + stats_now().large + stats_now().floating, ==, 0);
+  CHECK(strcmp(y->client, "kept") == 0);
+  live_a_random_life(y, 2, 4000, 3000);
+  check_heap();
+  heap_end(y);
+  CHECK_INT(stats_now().hot, ==, 0);
+}
+
 /* ---- shrinking in place -------------------------------------------------------------------------------------------------- */
 
 static void a_block_that_shrinks_leaves_its_end(void) {
@@ -407,7 +425,7 @@ static void cells_of_nobody_are_free_in_the_child(void) {
 UNIT_MAIN(CASE(a_young_heap_is_one_cell), CASE(heaps_share_a_span), CASE(blocks_do_not_overlap),
           CASE(what_a_growing_table_left_is_cut_up), CASE(a_second_cell_follows_the_first),
           CASE(a_class_with_many_blocks_opens_spans), CASE(large_blocks_and_those_of_large_classes_have_their_spans),
-          CASE(a_block_that_shrinks_leaves_its_end), CASE(every_limit_refuses_cleanly), CASE(every_block_is_found_from_within),
-          CASE(a_visit_sees_what_lives), CASE(damage_is_found), CASE(what_is_not_lua_s_to_do_is_told),
-          CASE(threads_make_end_and_hand_over_heaps), CASE(a_child_is_whole_whatever_the_threads_did),
-          CASE(cells_of_nobody_are_free_in_the_child))
+          CASE(an_emptied_heap_has_one_cell), CASE(a_block_that_shrinks_leaves_its_end), CASE(every_limit_refuses_cleanly),
+          CASE(every_block_is_found_from_within), CASE(a_visit_sees_what_lives), CASE(damage_is_found),
+          CASE(what_is_not_lua_s_to_do_is_told), CASE(threads_make_end_and_hand_over_heaps),
+          CASE(a_child_is_whole_whatever_the_threads_did), CASE(cells_of_nobody_are_free_in_the_child))
