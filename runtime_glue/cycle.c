@@ -78,10 +78,11 @@ static void blacken(gcheap *h, gcmutator *m, unsigned slot) {
 }
 
 static void blacken_fresh(const gcheap *h, const gcmutator *m) {
-  const span *s = span_at(m->fresh);
-  if (m->fresh != 0 && span_state_now(s) == SPAN_LENT && gcheap_of(s) == h && is_large(s) && is_collectable(s) &&
+  uint32_t fresh = half_load_relaxed(&m->fresh); /* a mutator that ends just now takes it back */
+  const span *s = span_at(fresh);
+  if (fresh != 0 && span_state_now(s) == SPAN_LENT && gcheap_of(s) == h && is_large(s) && is_collectable(s) &&
       const_record_of(s)->mutator == m->fresh_number)
-    scalloc_rt_mark((scalloc_rt_ref){m->fresh, 0});
+    scalloc_rt_mark((scalloc_rt_ref){fresh, 0});
 }
 
 void scalloc_rt_cycle_end(scalloc_rt_heap *h) {

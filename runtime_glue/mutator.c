@@ -251,7 +251,7 @@ static void arrive(gcmutator *m, size_t bytes) {
     os_panic("invalid call", m, "allocation inside a hook of the same heap");
   if (word_load_acquire(&m->orphan)) os_panic("invalid call", m, "mutator of a thread that a fork left behind");
   word_store_relaxed(&m->thread, (word_t)thread_mark());
-  m->fresh = 0;
+  half_store_relaxed(&m->fresh, 0);
   m->published.nslots = half_load_acquire(&m->heap->slots);
   if (m->published.budget <= (int64_t)bytes) pressure(m, SCALLOC_RT_BUDGET);
 }
@@ -280,7 +280,7 @@ void *scalloc_rt_alloc_slow(scalloc_rt_mutator *mutator, unsigned slot, size_t r
   scalloc_rt_hole *hole = &mutator->hole[slot];
   if (slot >= half_load_acquire(&m->heap->slots) || rounded != m->heap->slot[slot].block)
     os_panic("invalid slot", mutator, "no slot of this heap with blocks of that size");
-  m->fresh = 0;
+  half_store_relaxed(&m->fresh, 0);
   if (!next_piece(m, slot) && !fill(m, slot)) return no_memory();
   uintptr_t block = hole->cur;
   __atomic_store_n(&hole->cur, block + rounded, __ATOMIC_RELAXED);
@@ -311,7 +311,7 @@ void *scalloc_rt_alloc_large(scalloc_rt_mutator *mutator, int kind, size_t size)
       bits_set(allocs_of(s), 0, 1);
       half_store_relaxed(&record_of(s)->used, 1);
       allocate_marked(h, s, 0, 1, 1);
-      m->fresh = span_index(s);
+      half_store_relaxed(&m->fresh, span_index(s));
       record_of(s)->mutator = m->fresh_number = (unsigned)word_add_full(&h->larges, 1);
       account(m, s->large_bytes);
       list_put(s, GC_SWEPT);
@@ -352,7 +352,7 @@ static void give_back(span *s, uint32_t w, word_t mask) {
 }
 
 void mutator_retire(gcmutator *m) {
-  m->fresh = 0;
+  half_store_relaxed(&m->fresh, 0);
   for (unsigned slot = 0, slots = half_load_acquire(&m->heap->slots); slot < slots; slot++) {
     if (m->hot[slot] == 0) continue;
     span *s = span_at(m->hot[slot]);

@@ -20,9 +20,9 @@ build = {
   modules = {
     scalloc = {
       sources = {
-        "scalloc/arena.c", "scalloc/blocks.c", "scalloc/canary.c", "scalloc/check.c", "scalloc/classes.c", "scalloc/fault.c",
-        "scalloc/fork.c", "scalloc/guard.c", "scalloc/heap.c", "scalloc/large.c", "scalloc/lend.c", "scalloc/lists.c",
-        "scalloc/malloc.c", "scalloc/options.c", "scalloc/os_linux.c", "scalloc/pool.c", "scalloc/purge.c",
+        "scalloc/arena.c", "scalloc/blocks.c", "scalloc/canary.c", "scalloc/cells.c", "scalloc/check.c", "scalloc/classes.c",
+        "scalloc/fault.c", "scalloc/fork.c", "scalloc/guard.c", "scalloc/heap.c", "scalloc/large.c", "scalloc/lend.c", "scalloc/lists.c",
+        "scalloc/malloc.c", "scalloc/nursery.c", "scalloc/options.c", "scalloc/os_linux.c", "scalloc/pool.c", "scalloc/purge.c",
         "scalloc/quarantine.c", "scalloc/refill.c", "scalloc/runs.c", "scalloc/span.c", "scalloc/stats.c", "scalloc/steps.c",
         "scalloc/supply.c", "scalloc/thread.c", "scalloc/track.c", "scalloc/walk.c", "lua_alloc/lua_adopt.c",
         "lua_alloc/lua_alloc.c", "lua_alloc/lua_close.c", "lua_alloc/lua_equip.c", "lua_alloc/lua_functions.c",
