@@ -83,9 +83,9 @@ static void put(nursery *n, unsigned class_index, void *block) {
 static unsigned class_that_fits(const char *at, size_t bytes) {
   if (bytes > NURSERY_MAX) bytes = NURSERY_MAX;
   unsigned c = class_of(bytes);
-  if (class_size(c) > bytes) c--;
+  if (c > 0 && class_size(c) > bytes) c--;
   if (nursery_is_aligned(at, c)) return c;
-  return c >= CLASSES_BY_8 ? CLASSES_BY_8 - 2 : c - 1; /* 56, 40, 24 or 8 */
+  return c >= CLASSES_BY_8 ? CLASSES_BY_8 - 2 : c & ~1u; /* 56, 40, 24 or 8 */
 }
 
 /* Memory between blocks becomes free blocks. */
@@ -109,7 +109,7 @@ void nursery_free_odd(heap *h, void *block, unsigned class_index) {
 /* Where the next block of a size would begin: at the next multiple of 16, if the size is one. */
 static char *start_for(const nursery_region *r, size_t size) { return r->at + ((uintptr_t)r->at & ~size & 8); }
 
-static bool fits(const nursery_region *r, size_t size) { return size <= (size_t)(r->end - start_for(r, size)); }
+static bool has_room(const nursery_region *r, size_t size) { return size <= (size_t)(r->end - start_for(r, size)); }
 
 /* The largest free block, if it is worth it and has room for two of the size, is the scrap from now on. */
 static void next_scrap(nursery *n, size_t size) {
@@ -184,9 +184,9 @@ span *nursery_refill(heap *h, unsigned class_index) {
   size_t size = class_size(class_index);
   if (bin->carved * size >= NURSERY_CLASS_BYTES) return is_worth_it(bin) ? as_span : NULL;
   if (bin->free != NULL) return as_span;
-  if (!fits(&n->scrap, size)) next_scrap(n, size);
-  nursery_region *from = fits(&n->scrap, size) ? &n->scrap : &n->fresh;
-  if (unlikely(!fits(from, size)) && !grow(h)) return NULL;
+  if (!has_room(&n->scrap, size)) next_scrap(n, size);
+  nursery_region *from = has_room(&n->scrap, size) ? &n->scrap : &n->fresh;
+  if (unlikely(!has_room(from, size)) && !grow(h)) return NULL;
   carve(n, from, bin, size);
   return as_span;
 }

@@ -72,6 +72,7 @@ static const char *judge(const shape *s, child result, char *said, const char *a
   if (s->what == NULL) return result.exited && result.code == 0 && *said == 0 ? NULL : "should do no harm";
   if (what != NULL)
     return !result.exited && result.code == SIGABRT && is_line(said, what, address, why) ? NULL : "should have been stopped";
+  if (strncmp(said, "scalloc: assertion ", 19) == 0) return NULL; /* a build with assertions stops more, by chance */
   return strstr(said, "scalloc: ") == NULL ? NULL : "is stopped: the table says it is not"; /* and may end in any way */
 }
 

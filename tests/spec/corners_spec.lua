@@ -35,13 +35,13 @@ describe("scalloc-lua", function()
       assert.same({ stdout = "", stderr = "lua5.4: cannot create state: not enough memory\n", how = "exit", code = 1 }, result)
     end)
     it("says so too if the libraries do not fit", function()
-      local result = shell("ours", "lua5.4 -e 'print(1)'", { SCALLOC_LIMIT_BYTES = tostring(600 * 1024) })
+      local result = shell("ours", "lua5.4 -e 'print(1)'", { SCALLOC_LIMIT_BYTES = tostring(40 * 1024) })
       assert.same({ "", 1 }, { result.stdout, result.code })
       assert.matches("not enough memory", result.stderr, 1, true)
     end)
     it("ends with an error and without a crash at every limit, with --mem-stats too", function()
       local failed, succeeded = 0, 0
-      for limit = 0x10000, 0x600000, 0x10000 do
+      local function try(limit)
         local result = shell("ours", "lua5.4 --mem-stats -e 'print(1)'", { SCALLOC_LIMIT_BYTES = tostring(limit) })
         assert.equal("exit", result.how)
         if result.code == 0 then
@@ -53,6 +53,8 @@ describe("scalloc-lua", function()
           assert.matches("not enough memory", result.stderr, 1, true)
         end
       end
+      for limit = 0x1000, 0x20000, 0x1000 do try(limit) end -- a young state
+      for limit = 0x40000, 0x600000, 0x40000 do try(limit) end -- one with spans from the start: the checked interpreter's
       assert.is_true(failed > 5 and succeeded > 5)
     end)
   end)
