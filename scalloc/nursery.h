@@ -33,7 +33,7 @@ typedef struct {
 } __attribute__((may_alias)) nursery_bin;
 
 _Static_assert(offsetof(nursery_bin, free) == offsetof(span, free) && offsetof(nursery_bin, used) == offsetof(span, used),
-               "fast_alloc takes a bin for a span");
+               "fast_pop takes a bin for a span");
 
 typedef struct {
   char *at, *end;

@@ -99,6 +99,15 @@ typedef struct span {
 _Static_assert(sizeof(span) == SLOT_BYTES, "a slot is two cache lines");
 _Static_assert(offsetof(span, word) == CACHE_LINE, "the shared line starts with the state word");
 
+/* What an allocation touches. A young heap's bins begin with the same and stand in for hot spans (nursery.h). */
+typedef struct {
+  void *free;
+  unsigned used;
+} __attribute__((may_alias)) span_front;
+
+_Static_assert(offsetof(span_front, free) == offsetof(span, free) && offsetof(span_front, used) == offsetof(span, used),
+               "the front of a span");
+
 #define NEVER UINT32_MAX
 #define NURSERY_BLOCK 1 /* no class has this size */
 #define OWNER_SHARED ((word_t)1)
