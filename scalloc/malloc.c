@@ -38,9 +38,10 @@ void *heap_allocate_large(heap *h, size_t size, size_t alignment, bool headroom,
 }
 
 void *heap_allocate_class(heap *h, unsigned class_index) {
-  span *s = h->hot[heap_hot_slot(class_index)];
-  if (s->free == NULL && (s = heap_refill(h, class_index)) == NULL) return NULL;
-  return fast_pop(s);
+  void *block = fast_pop(h->hot[heap_hot_slot(class_index)]);
+  if (block) return block;
+  span *s = heap_refill(h, class_index);
+  return s ? fast_pop(s) : NULL;
 }
 
 void *heap_allocate(heap *h, size_t size) {

@@ -131,7 +131,7 @@ static __attribute__((noinline)) span *refill(heap *h, unsigned class_index) {
   }
   if (!next) { /* no memory: even a few blocks help */
     if (hot && span_collect(s, 0)) return s;
-    if (young && class_index < NURSERY_CLASSES && nursery_span(h, class_index)->free) return nursery_span(h, class_index);
+    if (young && class_index < NURSERY_CLASSES && nursery_of(h)->bins[class_index].free) return nursery_span(h, class_index);
     errno = ENOMEM;
     return NULL;
   }
