@@ -164,6 +164,7 @@ static bool check_hot(report *r, const heap *h) {
     const span *s = h->hot[i], *of_class = h->hot[heap_hot_slot(c)];
     if (s != of_class) return fail(r, s == &heap_no_span ? of_class : s, "hot for entry %u of heap %u alone", i, h->id);
     if (s == &heap_no_span || (heap_is_young(h) && c < NURSERY_CLASSES && s == nursery_span((heap *)(uintptr_t)h, c))) continue;
+    if (nursery_has_bin(h, s)) return fail(r, span_of_inside(h), "bin of another class for class %u in heap %u", c, h->id);
     if (span_state_now(s) != SPAN_HOT || owner_heap(word_load_acquire(&s->owner)) != h || s->class_index != c)
       return fail(r, s, "hot span of class %u in heap %u is another", c, h->id);
   }
