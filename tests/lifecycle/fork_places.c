@@ -191,9 +191,11 @@ static void use_what_the_limit_leaves(void *context) {
 }
 
 static atomic_bool stop;
+static atomic_uint pushing;
 
 static void *push_against_the_limit(void *argument) {
   rng random = {(uintptr_t)argument};
+  atomic_fetch_add(&pushing, 1);
   void *mine[6] = {NULL};
   while (!atomic_load(&stop)) {
     void **place = &mine[rng_below(&random, LENGTH(mine))];
@@ -224,6 +226,7 @@ static void push_and_fork(long times) {
   run_thread(be_refused, NULL);
   for (int i = 0; i < 6; i++) scalloc_free(pieces[i]), pieces[i] = NULL;
   for (size_t i = 0; i < LENGTH(threads); i++) CHECK(pthread_create(&threads[i], NULL, push_against_the_limit, (void *)i) == 0);
+  while (atomic_load(&pushing) < LENGTH(threads)) sched_yield(); /* ASan holds a lock of its own while a thread starts */
   for (long i = 0; i < times; i++) reap(fork_child_to(use_what_the_limit_leaves, NULL), "fork near the limit");
   atomic_store(&stop, true);
   for (size_t i = 0; i < LENGTH(threads); i++) CHECK(pthread_join(threads[i], NULL) == 0);

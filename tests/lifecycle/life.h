@@ -11,6 +11,7 @@
 #include "../test.h"
 #include <pthread.h>
 #include <signal.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #ifdef HAVE_LUA_ALLOC
