@@ -10,8 +10,8 @@
 
 #include "../test.h"
 #include <pthread.h>
-#include <signal.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 #ifdef HAVE_LUA_ALLOC
