@@ -55,9 +55,9 @@ scalloc_rt_mutator *scalloc_rt_attach(scalloc_rt_heap *h, void *rt) {
 static void publish(gcmutator *m, unsigned slot, char *cur, char *lim) {
   scalloc_rt_hole *hole = &m->published.hole[slot];
   __atomic_store_n(&hole->lim, 0, __ATOMIC_RELAXED); /* never a hole of two halves, for who looks at a stopped thread */
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  atomics_keep_order();
   __atomic_store_n(&hole->cur, (uintptr_t)cur, __ATOMIC_RELAXED);
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  atomics_keep_order();
   __atomic_store_n(&hole->lim, (uintptr_t)lim, __ATOMIC_RELEASE);
 }
 

@@ -54,7 +54,7 @@ void quiet_leave(gcmutator *m) {
   }
   word_t left = word_load_relaxed(&m->in_slow) - 1;
   word_store_release(&m->in_slow, left);
-  __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a handler that comes now stops the thread itself; one that came has set poll */
+  atomics_keep_order(); /* a handler that comes now stops the thread itself; one that came has set poll */
   if (left == 0 && half_load_relaxed(&m->published.poll) & 1) quiet_stop(m);
 }
 

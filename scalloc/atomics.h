@@ -60,6 +60,9 @@ always_inline bool word_cas_full(volatile word_t *p, word_t old, word_t new) {
 #define half_or_full(p, v) (AO_int_or_full(p, v), atomics_fence_after_locked())
 #define half_and_full(p, v) (AO_int_and_full(p, v), atomics_fence_after_locked())
 
+/* For those who stop this very thread and look at its memory (signals, forks): the compiler keeps the order of stores. */
+#define atomics_keep_order() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+
 /* Counts up a word that only this thread writes while nobody acts on what he reads there: no read-modify-write is needed. */
 #if UNDER_TSAN
 #define half_increment_owned(p) AO_int_store(p, AO_int_load(p) + 1)

@@ -4,6 +4,9 @@
  * A bin that is empty gets a few blocks at a time, more where it has had many, from the scrap if they fit, else from the fresh part of the newest cell. When
  * the scrap is used up, the largest block that is free becomes the next one: what a growing table left behind is cut up before
  * another page is touched.
+ *
+ * The child of a fork may find a heap after any of these steps. So memory leaves the place where it is free before it comes into
+ * another: what lies between the two is lost to the child, never had twice.
  */
 #include "nursery.h"
 
@@ -21,26 +24,47 @@ _Static_assert(sizeof(cell_more) % 16 == 0, "blocks behind it are aligned");
 #define LOOSE (~(((uint64_t)1 << CLASSES_BY_8) - 1)) /* classes above NURSERY_WHOLE_MAX */
 _Static_assert((int)NURSERY_WHOLE_MAX == 8 * CLASSES_BY_8 && (int)SCRAP_MIN > NURSERY_WHOLE_MAX, "which have a bit here");
 
+/* What was written before is in memory before what follows. */
+always_inline void step_done(void) { atomics_keep_order(); }
+
+static size_t region_bytes(const nursery_region *r) { return (size_t)(r->end - r->at); }
+
+/* Empty in between: no step leaves one end of the old and one of the new. */
+static nursery_region region_replace(nursery_region *r, char *at, char *end) {
+  nursery_region old = *r;
+  r->end = NULL;
+  step_done();
+  r->at = at;
+  step_done();
+  r->end = end;
+  step_done();
+  return old;
+}
+
 /* ---- cells ------------------------------------------------------------------------------------------------------------ */
 
 void nursery_begin(heap *h) {
   nursery *n = nursery_of(h);
   memset(n, 0, sizeof *n);
-  n->fresh = (nursery_region){(char *)(n + 1), (char *)h + NURSERY_FIRST_BYTES};
   n->cells = 1;
-  cell_note_start(n->starts, n->fresh.at);
+  cell_note_start(n->starts, (char *)(n + 1));
+  step_done();
+  region_replace(&n->fresh, (char *)(n + 1), (char *)h + NURSERY_FIRST_BYTES);
 }
 
 /* All cells but the first. The child of a fork meanwhile finds none that is somebody else's, and no blocks. */
 static void give_more(heap *h) {
   nursery *n = nursery_of(h);
   if (n->more == NULL) return;
+  region_replace(&n->fresh, NULL, NULL);
+  region_replace(&n->scrap, NULL, NULL);
   memset(n->bins, 0, sizeof n->bins);
-  n->fresh = n->scrap = (nursery_region){NULL, NULL};
+  step_done();
   while (n->more != NULL) {
     char *cell = n->more;
     n->more = ((cell_more *)(void *)cell)->next;
     n->cells--;
+    step_done();
     cells_give(cell);
   }
 }
@@ -99,7 +123,7 @@ static void dissolve(nursery *n, char *at, size_t bytes) {
   }
 }
 
-static void dissolve_region(nursery *n, nursery_region r) { dissolve(n, r.at, (size_t)(r.end - r.at)); }
+static void dissolve_region(nursery *n, nursery_region r) { dissolve(n, r.at, region_bytes(&r)); }
 
 void nursery_free_odd(heap *h, void *block, unsigned class_index) {
   nursery_of(h)->bins[class_index].carved--;
@@ -121,12 +145,11 @@ static void next_scrap(nursery *n, size_t size) {
       n->loose &= ~((uint64_t)1 << c);
       continue;
     }
-    nursery_region old = n->scrap;
-    n->scrap.at = bin->free;
-    n->scrap.end = n->scrap.at + class_size(c);
-    bin->free = block_next(bin->free);
+    char *block = bin->free;
+    bin->free = block_next(block);
     bin->carved--;
-    dissolve_region(n, old);
+    step_done();
+    dissolve_region(n, region_replace(&n->scrap, block, block + class_size(c)));
     return;
   }
 }
@@ -136,15 +159,16 @@ static void next_scrap(nursery *n, size_t size) {
  * cell may have come into it since.
  */
 static void carve(nursery *n, nursery_region *r, nursery_bin *bin, size_t size) {
-  char *at = start_for(r, size), *block = at;
+  char *at = start_for(r, size), *odd = r->at, *block = at;
   uint64_t *starts = starts_of(n, at);
   size_t count = bin->carved / CARVE_SHARE, least = CARVE_BYTES / size, most = (size_t)(r->end - at) / size;
-  if (at != r->at) put(n, 0, r->at);
   if (count < least) count = least;
   if (count == 0) count = 1;
   count += count & (size >> 3) & 1; /* two of a size that is not a multiple of 16: the next may be one that is */
   if (count > most) count = most;
   r->at = at + count * size;
+  step_done();
+  if (odd != at) put(n, 0, odd);
   bin->carved += (unsigned)count;
   cell_note_start(starts, at);
   for (; --count > 0; block += size) {
@@ -152,6 +176,7 @@ static void carve(nursery *n, nursery_region *r, nursery_bin *bin, size_t size) 
     cell_note_start(starts, block + size);
   }
   block_set_next(block, bin->free);
+  step_done();
   bin->free = at;
   if (r->at != r->end) cell_note_start(starts, r->at);
 }
@@ -162,11 +187,12 @@ static bool grow(heap *h) {
   if (cell == NULL) return false;
   cell_more *more = (cell_more *)(void *)cell;
   *more = (cell_more){.next = n->more, .heap = h};
+  step_done();
   n->more = cell; /* from here on it is found by whoever looks at a fork */
   n->cells++;
-  dissolve_region(n, n->fresh);
-  n->fresh = (nursery_region){cell + sizeof(cell_more), cell + CELL_BYTES};
-  cell_note_start(more->starts, n->fresh.at);
+  cell_note_start(more->starts, cell + sizeof(cell_more));
+  step_done();
+  dissolve_region(n, region_replace(&n->fresh, cell + sizeof(cell_more), cell + CELL_BYTES));
   return true;
 }
 
@@ -225,7 +251,7 @@ size_t nursery_cells(heap *h) { return heap_is_young(h) ? nursery_of(h)->cells :
 size_t nursery_committed(heap *h) {
   if (!heap_is_young(h)) return 0;
   const nursery *n = nursery_of(h);
-  return n->cells * CELL_BYTES - ((size_t)(n->fresh.end - n->fresh.at) & ~(size_t)(PAGE - 1));
+  return n->cells * CELL_BYTES - (region_bytes(&n->fresh) & ~(size_t)(PAGE - 1));
 }
 
 static bool in_region(const nursery_region *r, const char *at) { return r->at <= at && at < r->end; }
@@ -323,7 +349,7 @@ static unsigned list_length(heap *h, unsigned class_index) {
 static const char *fault_of_cells(heap *h, size_t bytes) {
   nursery *n = nursery_of(h);
   unsigned cells = 1;
-  if (bytes + (size_t)(n->fresh.end - n->fresh.at) + (size_t)(n->scrap.end - n->scrap.at) > n->cells * CELL_BYTES)
+  if (bytes + region_bytes(&n->fresh) + region_bytes(&n->scrap) > n->cells * CELL_BYTES)
     return "more blocks than its cells can hold";
   if (!(span_of_inside(h)->cell_heads & cell_bit(h))) return "its cell does not know it";
   for (const char *cell = n->more; cell != NULL; cell = ((const cell_more *)(const void *)cell)->next, cells++) {
@@ -346,8 +372,15 @@ const char *nursery_fault(heap *h) {
   return fault_of_cells(h, bytes);
 }
 
+/* It may have been replaced; then it is empty. */
+static void repair_region(nursery_region *r) {
+  if (r->end == NULL) r->at = NULL;
+}
+
 void nursery_repair(heap *h) {
   nursery *n = nursery_of(h);
+  repair_region(&n->fresh);
+  repair_region(&n->scrap);
   n->cells = 1;
   for (const char *cell = n->more; cell != NULL; cell = ((const cell_more *)(const void *)cell)->next) n->cells++;
   for (unsigned c = 0; c < NURSERY_CLASSES; c++) {

@@ -4,6 +4,7 @@
  *
  *   fork_steps [--stride N] [--offset N] [--scene N]     every Nth instruction; 1 = each
  */
+#include "nursery.h"
 #include "options.h"
 #include "thread.h"
 #include "walk.h"
@@ -91,22 +92,34 @@ static void check_clean(void) {
 
 enum { STEP = 8, MOST = 1024, SIZES = MOST / STEP, COPIES = 1 };
 
+/* A block of a heap, or of this thread's; young heaps go by exact sizes. */
+static void *take_from(heap *h, size_t size) {
+  if (h == NULL) return scalloc_malloc(size);
+  return heap_is_young(h) ? heap_allocate_class(h, class_of(size)) : scalloc_heap_malloc(h, size);
+}
+
+static void give_back(heap *h, void *one, size_t size) {
+  if (h == NULL)
+    scalloc_free(one);
+  else if (span_is_nursery(span_of(one)))
+    nursery_free(h, one, size);
+  else
+    scalloc_heap_free(h, one);
+}
+
 /* Blocks of every size that has an entry of its own in the table of hot spans; all at once, so that none can be two. */
 static void fill_every_size(heap *h) {
   void *blocks[SIZES][COPIES];
   for (size_t i = 0; i < SIZES; i++)
     for (size_t k = 0; k < COPIES; k++) {
       size_t size = (i + 1) * STEP;
-      CHECK(blocks[i][k] = h ? scalloc_heap_malloc(h, size) : scalloc_malloc(size));
+      CHECK(blocks[i][k] = take_from(h, size));
       fill(blocks[i][k], size);
     }
   for (size_t i = 0; i < SIZES; i++)
     for (size_t k = 0; k < COPIES; k++) {
       CHECK(intact(blocks[i][k], (i + 1) * STEP));
-      if (h)
-        scalloc_heap_free(h, blocks[i][k]);
-      else
-        scalloc_free(blocks[i][k]);
+      give_back(h, blocks[i][k], (i + 1) * STEP);
     }
 }
 
@@ -124,6 +137,15 @@ static void *live_in_its_place(void *argument) {
 static void check_and_release_kept(void) {
   for (size_t i = 0; i < KEPT; i++) CHECK(kept[i] == NULL || intact(kept[i], BIG));
   release(kept, 0, KEPT);
+}
+
+/* Blocks of a young heap that are in use while others come and go. */
+enum { YOUNG = 48 };
+static unsigned char *young[YOUNG];
+static size_t young_size(size_t i) { return 24 + 16 * i; }
+
+static void check_young(void) {
+  for (size_t i = 0; i < YOUNG; i++) CHECK(young[i] == NULL || intact(young[i], young_size(i)));
 }
 
 static void take_over(void *context) {
@@ -147,6 +169,7 @@ static void take_over(void *context) {
   scalloc_free(zeros);
   if (its_heap) {
     fill_every_size(its_heap);
+    check_young();
     if (its_heap->kind == HEAP_USER) scalloc_heap_destroy(its_heap);
   }
   scalloc_purge();
@@ -281,6 +304,46 @@ static void destroy_a_heap(void) {
   heap_end(h);
 }
 
+static void make_young_heap(void) {
+  CHECK((its_heap = heap_create_young()) != NULL && heap_is_young(its_heap));
+  for (size_t i = 0; i < YOUNG; i++) {
+    CHECK(young[i] = heap_allocate_class(its_heap, class_of(young_size(i))));
+    fill(young[i], young_size(i));
+  }
+}
+/* A cell is used up, and then another. */
+static void fill_cells(void) {
+  for (size_t size = 8; size <= 4000; size += size / 2 + 8)
+    for (size_t i = 0; i <= 1500 / size; i++) CHECK(heap_allocate_class(its_heap, class_of(size)) != NULL);
+}
+static void leave_scraps(void) {
+  for (size_t size = 500; size <= 3500; size += 500) {
+    others[size / 500] = heap_allocate_class(its_heap, class_of(size));
+    CHECK(others[size / 500] != NULL);
+  }
+  fill_cells();
+  for (size_t size = 500; size <= 3500; size += 500) nursery_free(its_heap, others[size / 500], size);
+}
+static void cut_scraps_up(void) {
+  for (int i = 0; i < 60; i++) CHECK(heap_allocate_class(its_heap, class_of((size_t)(100 + i))) != NULL);
+}
+static void shrink_blocks(void) {
+  for (size_t i = 0; i < 8; i++) {
+    char *one = heap_allocate_class(its_heap, class_of(1000));
+    CHECK(one != NULL);
+    nursery_shrink(its_heap, one, 1000, 40 + 8 * i);
+    nursery_free(its_heap, one, 40 + 8 * i);
+  }
+}
+static void young_life(void) {
+  heap *h = heap_create_young();
+  for (size_t size = 40; size <= 4000; size *= 2)
+    for (int i = 0; i < 8; i++) CHECK(heap_allocate_class(h, class_of(size)) != NULL);
+  heap_empty(h);
+  CHECK(heap_allocate_class(h, 3) != NULL);
+  heap_end(h);
+}
+
 static void fill_pool(void) {
   fill_spans();
   free_spans();
@@ -341,6 +404,11 @@ static const struct scene {
     {"a heap's life", malloc_and_free, malloc_and_free, heap_life, false},
     {"the end of a heap", make_user_heap, fill_its_heap, destroy_a_heap, false},
     {"the end of an exclusive heap", make_exclusive_heap, fill_its_heap, destroy_a_heap, false},
+    {"a young heap", make_young_heap, nothing, fill_cells, false},
+    {"scraps of a young heap", make_young_heap, leave_scraps, cut_scraps_up, false},
+    {"blocks of a young heap that shrink", make_young_heap, fill_cells, shrink_blocks, false},
+    {"a young heap's life", malloc_and_free, malloc_and_free, young_life, false},
+    {"the end of a young heap", make_young_heap, fill_cells, destroy_a_heap, false},
     {"purge", malloc_and_free, fill_pool, purge, false},
     {"pool into runs", exhaust_arena, nothing, large_block_of_the_pool, false},
     {"the limit", keep_spans_to_free_first, fill_up, use_what_is_left, false},

@@ -24,6 +24,7 @@ typedef uint64_t word_t;
 #define word_cas_full(p, old, new) model_compare_and_swap(p, old, new)
 
 #define atomics_fence_acquire() ((void)0) /* loads are done in order */
+#define atomics_keep_order() ((void)0)
 
 #define half_load_relaxed(p) ((unsigned)model_load(p, 4))
 #define half_load_acquire(p) ((unsigned)model_load(p, 4))
