@@ -80,7 +80,11 @@ static void check_all_is_back(void) {
 static void life(const struct setting *at, os_call call, long nth, bool on, outcome *out) {
   CHECK(scalloc_option_set("SCALLOC_PURGE_DELAY_MS", 0));
   CHECK(scalloc_option_set("SCALLOC_ARENA_BYTES", (long)at->arena));
-  work = (work_terms){.before = before, .excused = at->tight ? always : excused, .largest = at->largest, .heaps = at->heaps};
+  work = (work_terms){.before = before,
+                      .excused = at->tight ? always : excused,
+                      .largest = at->largest,
+                      .heaps = at->heaps,
+                      .in_turns = at->tight};
 #if defined(HAVE_LUA_ALLOC)
   work.lua = work_lua;
 #endif
@@ -122,34 +126,19 @@ static outcome live(const struct setting *at, os_call call, long nth, bool on) {
 
 static const char *const names[] = {"reserve", "open", "purge"};
 
-/* What two threads get of a tight arena differs from run to run: there a count is too high if it is so every time. */
-static bool is_trouble(const struct setting *at, os_call call, long nth, bool on, size_t fresh, size_t first) {
-  for (int tries = 0; tries < 9 && first > fresh; tries++) first = live(at, call, nth, on).first;
-  return first > fresh;
-}
-
-static outcome the_more(outcome a, outcome b) {
-  if (b.first > a.first) a.first = b.first;
-  if (b.again > a.again) a.again = b.again;
-  return a;
-}
-
 /* Every call of a kind in turn, until the work makes no more. */
 static void each(const struct setting *at, os_call call, bool on, long stride) {
   double start = now();
   outcome fresh = live(at, call, CALLS_MOST, on);
-  for (int i = 0; at->tight && i < 8; i++) fresh = the_more(fresh, live(at, call, CALLS_MOST, on));
   long n = 1, tried = 0, troubled = 0;
   CHECK(!fresh.reached);
   CHECK(at->tight || fresh.first == 0);
   for (;; n += stride, tried++) {
     outcome o = live(at, call, n, on);
     if (!o.reached) break;
-    size_t again = o.again;
-    for (int tries = 0; at->tight && tries < 9 && again > fresh.again; tries++) again = live(at, call, n, on).again;
-    if (again > fresh.again) test_fail(__FILE__, __LINE__, "after call %ld: %zu refusals, not %zu", n, again, fresh.again);
+    if (o.again > fresh.again) test_fail(__FILE__, __LINE__, "after call %ld: %zu refusals, not %zu", n, o.again, fresh.again);
     if (call == OS_PURGE && !at->tight) CHECK_INT(o.first, ==, 0);
-    troubled += is_trouble(at, call, n, on, fresh.first, o.first);
+    troubled += o.first > fresh.first;
   }
   printf("%s, %s arena, %s: calls 1 to %ld, %ld of them refused in turn; %ld times something was NULL for it; %.1f s\n",
          names[call], at->name, on ? "all from one on" : "one", n - stride, tried, troubled, now() - start);

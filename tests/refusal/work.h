@@ -16,6 +16,7 @@ typedef struct work_terms {
   void (*lua)(void);     /* the life of a Lua state, where there is Lua (work_lua) */
   size_t largest;        /* bytes of the largest block that is asked for */
   size_t heaps;          /* first-class heaps that are made, up to 480 */
+  bool in_turns;         /* no two threads at once, so that all is the same in every run */
 } work_terms;
 
 extern work_terms work;
