@@ -167,7 +167,7 @@ static const scenario scenarios[] = {
     {"adoption of 3 against frees and an allocation", retired_3, {b_frees_0, c_frees_1, c_allocates}, world_check, false},
     {"orphan taken against the last frees", orphan_3, {c_allocates, b_frees_12}, world_check, false},
     {"orphan taken by two", orphan_3, {c_allocates, b_allocates}, world_check, false},
-    {"orphan taken against two last frees", orphan_3, {thread_begins_and_allocates, b_frees_1, c_frees_2}, world_check, false},
+    {"orphan taken against two last frees", orphan_3, {thread_begins_and_allocates, b_frees_1, c_frees_2}, world_check, true},
     {"end of a heap against settling",
      user_floating_2,
      {u_frees_0_waits_and_ends, b_frees_1_and_signals, settle_all},

@@ -135,7 +135,7 @@ static const scenario scenarios[] = {
     {"exhaust 8: owner allocates, other frees 4", hot_8, {a_allocates_2, b_frees_4_to_7}, world_check, false},
     {"reuse of 2 against the last free", reusable_2, {a_allocates, b_frees_1}, world_check, false},
     {"reuse of 3 against the last frees", reusable_3, {a_allocates, b_frees_12}, world_check, false},
-    {"reuse of 3 against two last frees", reusable_3, {a_allocates, b_frees_1, c_frees_2}, world_check, false},
+    {"reuse of 3 against two last frees", reusable_3, {a_allocates, b_frees_1, c_frees_2}, world_check, true},
     {"reuse of 8 against the last frees", reusable_8, {a_allocates_and_frees, b_frees_67}, world_check, false},
     {"reuse of 2 against another life", reusable_2, {a_allocates, b_frees_1_and_reopens}, world_check, false},
     {"owner's last free against a taker", reusable_2, {a_frees_1, c_allocates, settle_all}, world_check, false},
