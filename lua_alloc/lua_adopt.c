@@ -26,26 +26,38 @@ static bool is_ours(heap *h, const void *block) {
 /* So many bytes of blocks that lie elsewhere are gone. What Lua did not count then is no loss now. */
 static size_t forget_old(heap *h, size_t bytes) {
   lua_account *account = lua_heap_account(h);
+  lua_heap_enter(h);
   size_t known = bytes < account->extra->old ? bytes : account->extra->old;
   lua_account_peak(account);
   account_set_left(account, account->left + (ptrdiff_t)known);
   account->extra->old -= known;
+  lua_heap_leave(h);
   return known;
+}
+
+/* So many bytes lie elsewhere, and count, though they take use above a limit. */
+static void count_old(heap *h, size_t bytes) {
+  lua_account *account = lua_heap_account(h);
+  lua_heap_enter(h);
+  account_set_left(account, account->left - (ptrdiff_t)bytes);
+  account->extra->old += bytes;
+  size_t used = lua_account_used(account);
+  if (account->extra->group && used > account->extra->quota) lua_group_more(h, used, true);
+  lua_heap_leave(h);
 }
 
 /* A block that lies elsewhere grows: it comes over, and only the difference counts against a limit. */
 static void *fetch(void *ud, void *block, size_t osize, size_t nsize) {
   heap *h = lua_heap_core(ud);
-  lua_account *account = lua_heap_account(h);
+  const lua_extra *e = lua_heap_account(h)->extra;
   size_t known = forget_old(h, osize);
   void *moved = scalloc_lua_alloc(ud, NULL, 0, nsize);
   if (moved == NULL) {
-    account_set_left(account, account->left - (ptrdiff_t)known);
-    account->extra->old += known;
+    count_old(h, known);
     return NULL;
   }
   memcpy(moved, block, osize);
-  account->extra->allocate(account->extra->ud, block, osize, 0);
+  e->allocate(e->ud, block, osize, 0);
   return moved;
 }
 
@@ -108,12 +120,10 @@ scalloc_lua_heap *scalloc_lua_adopt(lua_State *L, const scalloc_lua_config *conf
     scalloc_lua_heap_destroy(lua_heap);
     return NULL;
   }
-  lua_account *account = lua_heap_account(h);
-  lua_extra *e = account->extra;
+  lua_extra *e = lua_heap_account(h)->extra;
   e->allocate = allocate;
   e->ud = ud;
-  e->old = (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB, 0);
-  account_set_left(account, account->left - (ptrdiff_t)e->old);
+  count_old(h, (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB, 0));
   lua_setallocf(L, lua_adopted_alloc, lua_heap);
   return lua_heap;
 }
@@ -123,6 +133,7 @@ bool scalloc_lua_release(lua_State *L) {
   if (lua_getallocf(L, &ud) != lua_adopted_alloc) return false;
   heap *h = lua_heap_core(ud);
   lua_extra *e = lua_heap_account(h)->extra;
+  if (e->calls != 0) return false;
   e->released = true;
   forget_old(h, e->old);
   if (scalloc_lua_leaks(ud) != 0) return false;

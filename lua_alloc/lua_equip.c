@@ -42,7 +42,7 @@ static bool make_pool(heap *h, lua_kit *kit, size_t prealloc) {
     errno = ENOMEM;
     return false;
   }
-  size_t bytes = prealloc + lua_pool_overhead();
+  size_t bytes = (prealloc > LUA_POOL_LEAST ? prealloc : LUA_POOL_LEAST) + lua_pool_overhead();
   char *memory = pool_memory(h, bytes);
   if (memory == NULL) return false;
   for (size_t i = 0; i < bytes; i += PAGE) memory[i] = 0;

@@ -14,6 +14,7 @@
 #define lua_group_leave scalloc_private_lua_group_leave
 #define lua_group_look scalloc_private_lua_group_look
 #define lua_group_more scalloc_private_lua_group_more
+#define lua_pcall_failing scalloc_private_lua_pcall_failing
 
 typedef void *lua_allocator(void *ud, void *block, size_t osize, size_t nsize);
 
@@ -22,6 +23,7 @@ typedef struct lua_extra {
   scalloc_lua_group *group;        /* NULL: none */
   size_t quota;                    /* bytes of the group that this heap may use without asking */
   word_t refusals;                 /* of the group, that this heap has taken note of */
+  volatile word_t moves;           /* of the mark; odd while it moves, and with it `left` */
   heap *self;                      /* for the sum over a group */
   struct lua_extra *volatile next; /* in the group's list: the truth, one store a change */
   struct lua_extra **place;        /* what `next` of the one before is, unless a fork came between */
@@ -30,6 +32,7 @@ typedef struct lua_extra {
   void *ud;
   size_t old;       /* bytes that lie there still, and count as used */
   bool released;    /* new blocks come from there again */
+  unsigned calls;   /* with a budget or with failures, that are open: until they end the heap stays */
   const void *last; /* lies in the block that Lua frees last, which ends the heap too; NULL: scalloc_lua_close ends it */
 } lua_extra;
 
@@ -55,6 +58,9 @@ lua_allocator lua_adopted_alloc;
 /* The heap ends with the state, for hosts that know nothing of it and call lua_close. L: its main thread. */
 #define lua_adopted_ends_with scalloc_private_lua_adopted_ends_with
 void lua_adopted_ends_with(scalloc_lua_heap *lua_heap, const lua_State *L);
+
+/* lua_state.c: lua_pcall in which so many growths succeed, or as many as those around it leave. */
+int lua_pcall_failing(lua_State *L, int nargs, int nresults, long growths);
 
 /* After the state is gone: ends the heap that it had before, if it was one of ours. */
 void lua_adopted_end(lua_allocator *allocate, void *ud);

@@ -24,9 +24,11 @@ static scalloc_lua_heap *adopt_until_close(lua_State *L, const scalloc_lua_confi
   return lua_heap;
 }
 
-static bool is_adopted(lua_State *L) {
+static lua_standing standing(lua_State *L) {
   void *ud;
-  return lua_getallocf(L, &ud) == lua_adopted_alloc;
+  if (lua_getallocf(L, &ud) != lua_adopted_alloc) return scalloc_lua_heap_of(L) ? LUA_STANDS_ON_OWN : LUA_STANDS_NOWHERE;
+  const lua_extra *e = lua_heap_account(lua_heap_core(ud))->extra;
+  return e->released ? LUA_STANDS_RELEASED : e->calls ? LUA_STANDS_CALLED : LUA_STANDS_ADOPTED;
 }
 
 static const lua_functions functions = {
@@ -34,10 +36,11 @@ static const lua_functions functions = {
     .version = LUA_FUNCTIONS_VERSION,
     .heap_of = scalloc_lua_heap_of,
     .adopt = adopt_until_close,
-    .is_adopted = is_adopted,
+    .standing = standing,
     .release = scalloc_lua_release,
     .trim = scalloc_lua_trim,
     .pcall = scalloc_lua_pcall,
+    .pcall_failing = lua_pcall_failing,
     .arm = scalloc_lua_arm,
     .disarm = scalloc_lua_disarm,
     .limit = scalloc_lua_limit,

@@ -12,17 +12,27 @@
 #include "scalloc/lua_alloc.h"
 
 /* Of this structure and of every structure that its functions take; goes up with any change of them. */
-enum { LUA_FUNCTIONS_VERSION = 1 };
+enum { LUA_FUNCTIONS_VERSION = 2 };
+
+/* How a state stands to the heap it is on: the one notion by which the module tells what can be done. */
+typedef enum {
+  LUA_STANDS_NOWHERE,  /* not on scalloc */
+  LUA_STANDS_ON_OWN,   /* made on it */
+  LUA_STANDS_ADOPTED,  /* adopted: it can go back */
+  LUA_STANDS_CALLED,   /* adopted, and a call with a budget or with failures is open: it cannot go back now */
+  LUA_STANDS_RELEASED, /* released, but blocks of the heap are left: new ones come from elsewhere, and no limit acts */
+} lua_standing;
 
 typedef struct {
   char magic[8]; /* "scalloc" */
   unsigned version;
   scalloc_lua_heap *(*heap_of)(lua_State *L);
   scalloc_lua_heap *(*adopt)(lua_State *L, const scalloc_lua_config *config);
-  bool (*is_adopted)(lua_State *L);
+  lua_standing (*standing)(lua_State *L);
   bool (*release)(lua_State *L);
   size_t (*trim)(scalloc_lua_heap *heap, size_t keep);
   int (*pcall)(lua_State *L, int nargs, int nresults, int msgh, size_t budget);
+  int (*pcall_failing)(lua_State *L, int nargs, int nresults, long growths);
   void (*arm)(scalloc_lua_heap *heap);
   void (*disarm)(scalloc_lua_heap *heap);
   void (*limit)(scalloc_lua_heap *heap, size_t soft, size_t hard);

@@ -56,23 +56,27 @@ void scalloc_lua_group_free(scalloc_lua_group *group) {
   if (group) drop(group);
 }
 
-/* Read by another thread: mark and left of the same moment, as long as nobody changes the mark. */
-static size_t used_by(heap *h) {
-  volatile word_t *left = (volatile word_t *)&lua_heap_account(h)->left, *mark = (volatile word_t *)&lua_heap_account(h)->mark;
+static size_t at_most(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Read by another thread: mark and left of the same moment. In the child of a fork that came meanwhile a mark may move forever. */
+static size_t used_by(const lua_extra *e) {
+  lua_account *account = lua_heap_account(e->self);
   word_t before, used;
+  int tries = 1000;
   do {
-    before = word_load_acquire(mark);
-    used = before - word_load_acquire(left);
-  } while (word_load_relaxed(mark) != before);
+    before = word_load_acquire(&e->moves);
+    used = word_load_acquire((volatile word_t *)&account->mark);
+    used -= word_load_acquire((volatile word_t *)&account->left);
+  } while ((before % 2 != 0 || word_load_relaxed(&e->moves) != before) && --tries > 0);
   return used;
 }
 
 size_t scalloc_lua_group_used(const scalloc_lua_group *group) {
   size_t sum = 0;
   lock_take(&lists_lock);
-  for (const lua_extra *e = group->first; e != NULL; e = e->next) sum += used_by(e->self);
+  for (const lua_extra *e = group->first; e != NULL; e = e->next) sum += used_by(e);
   lock_give(&lists_lock);
-  return sum;
+  return at_most(sum, word_load_acquire(&group->reserved)); /* one may have freed what another has got since */
 }
 
 /* ---- their heaps ------------------------------------------------------------------------------------------------------------ */
@@ -113,8 +117,6 @@ void lua_group_leave(heap *h) {
 }
 
 /* ---- quota ------------------------------------------------------------------------------------------------------------------ */
-
-static size_t at_most(size_t a, size_t b) { return a < b ? a : b; }
 
 static size_t step_for(const scalloc_lua_group *group, size_t used, size_t remaining) {
   size_t heaps = word_load_relaxed(&group->heaps);

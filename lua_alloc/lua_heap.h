@@ -23,8 +23,6 @@
 /* What these files share gets names of its own in the object code, as in names.h. */
 #define lua_limit_admit scalloc_private_lua_limit_admit
 #define lua_limit_admitted scalloc_private_lua_limit_admitted
-#define lua_limit_budget scalloc_private_lua_limit_budget
-#define lua_limit_ceiling scalloc_private_lua_limit_ceiling
 #define lua_limit_init scalloc_private_lua_limit_init
 #define lua_limit_peak scalloc_private_lua_limit_peak
 #define lua_limit_place scalloc_private_lua_limit_place
@@ -134,11 +132,5 @@ void lua_stats_report_leaks(heap *h);
 
 /* Puts the mark to the nearest event, after a change of what they are. */
 void lua_limit_place(heap *h);
-
-/* Narrows the ceiling to `budget` bytes more than are used now; returns the one before. */
-size_t lua_limit_budget(heap *h, size_t budget);
-
-/* Sets the ceiling of the innermost budget, in bytes of use; SIZE_MAX = none. */
-void lua_limit_ceiling(heap *h, size_t ceiling);
 
 #endif

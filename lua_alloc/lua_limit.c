@@ -16,6 +16,16 @@
 
 static size_t nearer(size_t a, size_t b) { return a < b ? a : b; }
 
+/* Who sums up a group sees either both words of before or both of after. */
+static void move_mark(lua_account *account, ptrdiff_t mark, ptrdiff_t used) {
+  lua_extra *e = account->extra;
+  word_t moves = e ? e->moves : 0;
+  if (e) word_store_relaxed(&e->moves, moves + 1);
+  account_set_mark(account, mark); /* a release: never seen before the count is odd */
+  word_store_release((volatile word_t *)&account->left, (word_t)(mark - used));
+  if (e) word_store_release(&e->moves, moves + 2);
+}
+
 void lua_limit_place(heap *h) {
   lua_account *account = lua_heap_account(h);
   lua_account_peak(account);
@@ -28,8 +38,7 @@ void lua_limit_place(heap *h) {
   }
   if (account->extra && account->extra->group) mark = nearer(mark, account->extra->quota);
   if (account->growths >= 0 || account->refused || account->most < DIRECT_MAX) mark = 0;
-  account_set_mark(account, (ptrdiff_t)mark);
-  account_set_left(account, account->mark - used);
+  move_mark(account, (ptrdiff_t)mark, used);
   account->least = account->mark - peak;
 }
 
@@ -52,26 +61,6 @@ void lua_limit_set(heap *h, size_t soft, size_t hard) {
   account->hard = or_none(hard);
   account->above = false;
   lua_limit_place(h);
-}
-
-static void set_ceiling(heap *h, size_t ceiling) {
-  lua_heap_account(h)->ceiling = ceiling;
-  lua_limit_place(h);
-}
-
-void lua_limit_ceiling(heap *h, size_t ceiling) {
-  lua_heap_enter(h);
-  set_ceiling(h, ceiling);
-  lua_heap_leave(h);
-}
-
-size_t lua_limit_budget(heap *h, size_t budget) {
-  lua_heap_enter(h);
-  size_t used = lua_account_used(lua_heap_account(h)), outer = lua_heap_account(h)->ceiling;
-  size_t ceiling = budget < SIZE_MAX - used ? used + budget : SIZE_MAX;
-  set_ceiling(h, ceiling < outer ? ceiling : outer);
-  lua_heap_leave(h);
-  return outer;
 }
 
 /* ---- a growth ---------------------------------------------------------------------------------------------------------- */
@@ -119,8 +108,9 @@ static void press(heap *h, size_t used, size_t growth) {
   lua_account *account = lua_heap_account(h);
   bool was_above = account->above && used - growth > account->soft;
   account->above = used > account->soft;
-  if (!account->above || was_above || !account->on_pressure || account->calling) return;
+  if (!account->above || was_above || account->calling) return;
   account->pressures++;
+  if (!account->on_pressure) return;
   account->calling = true;
   account->on_pressure(account->userdata, lua_heap_handle(h), used, account->soft);
   account->calling = false;

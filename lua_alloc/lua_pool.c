@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { SUBLISTS = 16, LINEAR_MAX = 256, LEVELS = 36, PIECE_MIN = 32, WORD = 8 };
+enum { SUBLISTS = 16, LINEAR_MAX = 256, LEVELS = 36, PIECE_MIN = LUA_POOL_LEAST, WORD = 8 };
 enum { FREE = 1, BEFORE_FREE = 2, BITS = 3 };
 
 typedef struct piece {

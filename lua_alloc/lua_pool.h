@@ -22,6 +22,8 @@
 
 typedef struct lua_pool lua_pool;
 
+enum { LUA_POOL_LEAST = 32 }; /* bytes of blocks that a pool must have room for */
+
 /* What a pool needs beside the bytes of its blocks. */
 size_t lua_pool_overhead(void);
 

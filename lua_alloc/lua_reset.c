@@ -56,6 +56,8 @@ static bool empty(heap *h) {
   lua_account_peak(account);
   account_set_left(account, account->mark);
   account->armed = 0;
+  account->growths = -1;
+  account->failures += account->refused; /* nobody will ask again */
   account->above = account->refused = false;
   account->sentinel = NULL;
   lua_limit_place(h);

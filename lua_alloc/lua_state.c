@@ -168,12 +168,60 @@ scalloc_lua_heap *scalloc_lua_close_keep(lua_State *L, scalloc_lua_close_mode mo
 
 /* ---- calls ------------------------------------------------------------------------------------------------------------ */
 
+/* What a call changes in the heap for its time. The heap lives until it ends: scalloc_lua_release refuses meanwhile. */
+typedef struct {
+  heap *h;
+  size_t ceiling;        /* before */
+  long growths, granted; /* before; during the call */
+} call;
+
+static call begin_call(heap *h) {
+  lua_account *account = lua_heap_account(h);
+  lua_heap_enter(h);
+  call c = {h, account->ceiling, account->growths, account->growths};
+  if (account->extra) account->extra->calls++;
+  return c;
+}
+
+static void begun(call c) {
+  lua_limit_place(c.h);
+  lua_heap_leave(c.h);
+}
+
+static void end_call(call c, bool failing) {
+  lua_account *account = lua_heap_account(c.h);
+  lua_heap_enter(c.h);
+  account->ceiling = c.ceiling;
+  if (failing) { /* what it used up is gone for the call around it, too */
+    bool counted = c.growths >= 0 && account->growths >= 0 && account->growths < c.granted;
+    account->growths = counted ? c.growths - (c.granted - account->growths) : c.growths;
+  }
+  if (account->extra) account->extra->calls--;
+  lua_limit_place(c.h);
+  lua_heap_leave(c.h);
+}
+
 int scalloc_lua_pcall(lua_State *L, int nargs, int nresults, int msgh, size_t budget) {
   scalloc_lua_heap *lua_heap = scalloc_lua_heap_of(L);
   if (lua_heap == NULL) return lua_pcall(L, nargs, nresults, msgh);
-  heap *h = lua_heap_core(lua_heap);
-  size_t outer = lua_limit_budget(h, budget);
+  call c = begin_call(lua_heap_core(lua_heap));
+  lua_account *account = lua_heap_account(c.h);
+  size_t used = lua_account_used(account), ceiling = budget < SIZE_MAX - used ? used + budget : SIZE_MAX;
+  account->ceiling = ceiling < c.ceiling ? ceiling : c.ceiling;
+  begun(c);
   int status = lua_pcall(L, nargs, nresults, msgh);
-  lua_limit_ceiling(h, outer);
+  end_call(c, false);
+  return status;
+}
+
+int lua_pcall_failing(lua_State *L, int nargs, int nresults, long growths) {
+  scalloc_lua_heap *lua_heap = scalloc_lua_heap_of(L);
+  if (lua_heap == NULL) return lua_pcall(L, nargs, nresults, 0);
+  call c = begin_call(lua_heap_core(lua_heap));
+  if (growths >= 0 && (c.growths < 0 || growths < c.growths)) c.granted = growths;
+  lua_heap_account(c.h)->growths = c.granted;
+  begun(c);
+  int status = lua_pcall(L, nargs, nresults, 0);
+  end_call(c, true);
   return status;
 }

@@ -17,6 +17,10 @@ module_data *scalloc_module_data(lua_State *L) { return lua_touserdata(L, lua_up
 
 scalloc_lua_heap *scalloc_module_heap(lua_State *L) { return scalloc_module_data(L)->f->heap_of(L); }
 
+static bool is_released(lua_State *L) { return scalloc_module_data(L)->f->standing(L) == LUA_STANDS_RELEASED; }
+
+scalloc_lua_heap *scalloc_module_attached(lua_State *L) { return is_released(L) ? NULL : scalloc_module_heap(L); }
+
 int scalloc_module_fail(lua_State *L, const char *message) {
   luaL_pushfail(L);
   lua_pushstring(L, message);
@@ -24,7 +28,8 @@ int scalloc_module_fail(lua_State *L, const char *message) {
 }
 
 int scalloc_module_no_heap(lua_State *L) {
-  return scalloc_module_fail(L, "this state is not on scalloc (scalloc.attach puts it there)");
+  return scalloc_module_fail(L, is_released(L) ? "this state is released from scalloc: blocks are left, detach() ends them"
+                                               : "this state is not on scalloc (scalloc.attach puts it there)");
 }
 
 bool scalloc_module_is_sealed(lua_State *L) {
@@ -47,7 +52,7 @@ void scalloc_module_push_size(lua_State *L, size_t size) {
 size_t scalloc_module_opt_size(lua_State *L, int argument, size_t otherwise) {
   if (lua_isnoneornil(L, argument)) return otherwise;
   lua_Number n = luaL_checknumber(L, argument);
-  luaL_argcheck(L, n >= 0 && n < 9.0e15, argument, "bytes expected: a number from 0 on");
+  luaL_argcheck(L, module_is_size(n), argument, "bytes expected: a number from 0 on");
   return (size_t)n;
 }
 
@@ -112,10 +117,10 @@ void scalloc_module_arm(module_data *m, scalloc_lua_heap *heap, bool armed) {
   m->armed = armed;
 }
 
-/* limit([hard[, soft]]) -> hard, soft before; 0 = none */
+/* limit([hard[, soft]]) -> hard, soft before; 0 = none, as is one that is not given beside the other */
 static int module_limit(lua_State *L) {
   module_data *m = scalloc_module_data(L);
-  scalloc_lua_heap *heap = scalloc_module_heap(L);
+  scalloc_lua_heap *heap = scalloc_module_attached(L);
   scalloc_lua_stats stats = {.size = sizeof stats};
   size_t hard = scalloc_module_opt_size(L, 1, 0), soft = scalloc_module_opt_size(L, 2, 0);
   bool asked_only = lua_gettop(L) == 0;
@@ -129,7 +134,7 @@ static int module_limit(lua_State *L) {
   }
   if (!asked_only) {
     m->f->limit(heap, soft, hard);
-    scalloc_module_arm(m, heap, hard || soft);
+    scalloc_module_arm(m, heap, hard || soft || stats.max_block);
   }
   scalloc_module_push_size(L, stats.hard_limit);
   scalloc_module_push_size(L, stats.soft_limit);
@@ -141,7 +146,7 @@ static int module_withlimit(lua_State *L) {
   luaL_checkany(L, 1);
   luaL_checkany(L, 2);
   size_t budget = scalloc_module_opt_size(L, 1, 0);
-  if (!scalloc_module_heap(L)) return scalloc_module_no_heap(L);
+  if (!scalloc_module_attached(L)) return scalloc_module_no_heap(L);
   int status = scalloc_module_data(L)->f->pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0, budget);
   lua_pushboolean(L, status == LUA_OK);
   lua_replace(L, 1);
@@ -150,7 +155,7 @@ static int module_withlimit(lua_State *L) {
 
 /* active() -> boolean */
 static int module_active(lua_State *L) {
-  lua_pushboolean(L, scalloc_module_heap(L) != NULL);
+  lua_pushboolean(L, scalloc_module_attached(L) != NULL);
   return 1;
 }
 
@@ -169,17 +174,17 @@ static int module_seal(lua_State *L) {
  * failafter([growths]) -> true; stays until it is called without growths, for which there may be too little memory
  */
 static int module_failafter(lua_State *L) {
-  void (*fail_after)(scalloc_lua_heap * heap, long growths) = scalloc_module_data(L)->f->fail_after;
+  const lua_functions *f = scalloc_module_data(L)->f;
   lua_Integer growths = luaL_optinteger(L, 1, -1);
-  scalloc_lua_heap *heap = scalloc_module_heap(L);
+  scalloc_lua_heap *heap = scalloc_module_attached(L);
   if (!heap) return scalloc_module_no_heap(L);
   if (scalloc_module_is_sealed(L)) return scalloc_module_sealed(L);
-  bool call = lua_gettop(L) > 1;
-  if (!call) lua_pushboolean(L, 1);
-  fail_after(heap, (long)growths);
-  if (!call) return 1;
-  int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
-  fail_after(heap, -1);
+  if (lua_gettop(L) <= 1) {
+    lua_pushboolean(L, 1);
+    f->fail_after(heap, (long)growths);
+    return 1;
+  }
+  int status = f->pcall_failing(L, lua_gettop(L) - 2, LUA_MULTRET, (long)growths);
   lua_pushboolean(L, status == LUA_OK);
   lua_replace(L, 1);
   return lua_gettop(L);
@@ -188,6 +193,7 @@ static int module_failafter(lua_State *L) {
 /* check() -> true | fail, what is wrong */
 static int module_check(lua_State *L) {
   char why[512];
+  if (scalloc_module_is_sealed(L)) return scalloc_module_sealed(L); /* it takes time, and concerns other threads */
   if (!scalloc_module_data(L)->f->check(why, sizeof why)) return scalloc_module_fail(L, why);
   lua_pushboolean(L, 1);
   return 1;

@@ -34,7 +34,8 @@ static void take_setting(lua_State *L, scalloc_lua_config *config) {
       config->flags |= lua_toboolean(L, -1) ? settings[i].flag : 0;
     } else {
       lua_Number n = lua_tonumber(L, -1);
-      if (lua_type(L, -1) != LUA_TNUMBER || n < 0) luaL_argerror(L, 1, lua_pushfstring(L, "%s: bytes expected", key));
+      if (lua_type(L, -1) != LUA_TNUMBER || !module_is_size(n))
+        luaL_argerror(L, 1, lua_pushfstring(L, "%s: bytes expected", key));
       *(size_t *)(void *)((char *)config + settings[i].offset) = (size_t)n;
     }
     return;
@@ -51,6 +52,7 @@ static int attach_attach(lua_State *L) {
     for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) take_setting(L, &config);
   }
   if (scalloc_module_is_sealed(L)) return scalloc_module_sealed(L);
+  if (scalloc_module_heap(L) && !scalloc_module_attached(L)) return scalloc_module_no_heap(L);
   if (scalloc_module_heap(L)) return scalloc_module_fail(L, "this state is on scalloc already");
   scalloc_lua_heap *heap = m->f->adopt(L, &config);
   if (heap == NULL) return scalloc_module_fail(L, strerror(errno));
@@ -66,11 +68,14 @@ static int attach_detach(lua_State *L) {
   scalloc_lua_heap *heap = scalloc_module_heap(L);
   if (scalloc_module_is_sealed(L)) return scalloc_module_sealed(L);
   if (!heap) return scalloc_module_no_heap(L);
-  if (!m->f->is_adopted(L)) return scalloc_module_fail(L, "this state was made on scalloc and stays there");
+  lua_standing standing = m->f->standing(L);
+  if (standing == LUA_STANDS_ON_OWN) return scalloc_module_fail(L, "this state was made on scalloc and stays there");
+  if (standing == LUA_STANDS_CALLED) return scalloc_module_fail(L, "not within withlimit or failafter");
   scalloc_module_arm(m, heap, false);
   lua_pushboolean(L, 0);
   lua_pushliteral(L, "blocks are left");
   if (!m->f->release(L)) return 2;
+  scalloc_module_end_profile(L);
   lua_pushboolean(L, 1);
   return 1;
 }

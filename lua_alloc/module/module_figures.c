@@ -22,8 +22,10 @@ static int figures_count(lua_State *L) {
 /* peak([reset]) -> bytes */
 static int figures_peak(lua_State *L) {
   scalloc_lua_heap *heap = scalloc_module_heap(L);
+  bool reset = lua_toboolean(L, 1);
   if (!heap) return scalloc_module_no_heap(L);
-  scalloc_module_push_size(L, scalloc_module_data(L)->f->peak(heap, lua_toboolean(L, 1)));
+  if (reset && scalloc_module_is_sealed(L)) return scalloc_module_sealed(L); /* it is the host's figure, too */
+  scalloc_module_push_size(L, scalloc_module_data(L)->f->peak(heap, reset));
   return 1;
 }
 

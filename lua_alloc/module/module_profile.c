@@ -30,7 +30,7 @@ typedef struct {
 
 typedef struct {
   module_data *module;
-  int every;
+  const scalloc_lua_heap *heap; /* that its counts are of */
   bool short_of_memory;
   serial last;   /* count at the last call of the hook */
   uint32_t here; /* site then */
@@ -147,15 +147,21 @@ static profile *active_profile(lua_State *L) {
 /* What has been handed out since the last call is charged to the site then. */
 static void charge(profile *p, scalloc_lua_heap *heap) {
   serial now = p->module->f->handed_out(heap);
-  if (now == p->last) return;
+  if (now <= p->last) return;
   p->sites[p->here].bytes += now - p->last;
   add_note(p, heap);
   p->last = now;
 }
 
+/* The heap of a profile, if the state is still on it. */
+static scalloc_lua_heap *heap_of(lua_State *L, const profile *p) {
+  scalloc_lua_heap *heap = p->module->f->heap_of(L);
+  return heap == p->heap ? heap : NULL;
+}
+
 static void hook(lua_State *L, lua_Debug *event) {
   profile *p = active_profile(L);
-  scalloc_lua_heap *heap = p ? p->module->f->heap_of(L) : NULL;
+  scalloc_lua_heap *heap = p ? heap_of(L, p) : NULL;
   if (!heap) { /* this coroutine has it from the time when there was one */
     lua_sethook(L, NULL, 0, 0);
     return;
@@ -164,11 +170,20 @@ static void hook(lua_State *L, lua_Debug *event) {
   if (lua_getinfo(L, "Sl", event)) p->here = site_number(p, event->short_src, event->currentline);
 }
 
-static void set_hook(lua_State *L, lua_Hook function, int every) {
-  lua_sethook(L, function, function ? LUA_MASKCOUNT : 0, every);
+/* Takes a hook that is none of ours, which the script has set meanwhile, for what it is. */
+static void set_hook_of(lua_State *L, int every) {
+  if (every)
+    lua_sethook(L, hook, LUA_MASKCOUNT, every);
+  else if (lua_gethook(L) == hook)
+    lua_sethook(L, NULL, 0, 0);
+}
+
+/* every = 0: none. */
+static void set_hook(lua_State *L, int every) {
+  set_hook_of(L, every);
 #if LUA_VERSION_NUM >= 502
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD); /* later coroutines have it from their maker */
-  lua_sethook(lua_tothread(L, -1), function, function ? LUA_MASKCOUNT : 0, every);
+  set_hook_of(lua_tothread(L, -1), every);
   lua_pop(L, 1);
 #endif
 }
@@ -184,8 +199,19 @@ static void set_active(lua_State *L, int index) {
   lua_rawset(L, LUA_REGISTRYINDEX);
 }
 
+static void end_profile(lua_State *L) {
+  set_hook(L, 0);
+  set_active(L, 0);
+}
+
+void scalloc_module_end_profile(lua_State *L) {
+  if (active_profile(L)) end_profile(L);
+}
+
+/* A profile that is never stopped ends with the state, where finalizers that come later may still run under its hook. */
 static int profile_gc(lua_State *L) {
   profile *p = luaL_checkudata(L, 1, profile_name);
+  if (active_profile(L) == p) end_profile(L);
   free(p->sites);
   free(p->table);
   free(p->notes);
@@ -226,7 +252,7 @@ static bool is_jitting(lua_State *L) {
 /* profile{every = n} -> profile */
 static int profile_start(lua_State *L) {
   module_data *m = scalloc_module_data(L);
-  scalloc_lua_heap *heap = scalloc_module_heap(L);
+  scalloc_lua_heap *heap = scalloc_module_attached(L);
   int every = check_every(L);
   lua_settop(L, 1);
   if (!heap) return scalloc_module_no_heap(L);
@@ -236,13 +262,13 @@ static int profile_start(lua_State *L) {
   if (is_jitting(L)) return scalloc_module_fail(L, "compiled code calls no hooks: jit.off() first");
   if (lua_gethook(L)) return scalloc_module_fail(L, "there is a debug hook");
   profile *p = lua_newuserdatauv(L, sizeof *p, 0);
-  *p = (profile){.module = m, .every = every};
+  *p = (profile){.module = m, .heap = heap};
   luaL_setmetatable(L, profile_name);
   p->here = site_number(p, "?", 0);
   if (p->short_of_memory) return scalloc_module_fail(L, "not enough memory");
   set_active(L, 2);
   p->last = m->f->handed_out(heap);
-  set_hook(L, hook, every);
+  set_hook(L, every);
   return 1;
 }
 
@@ -288,11 +314,11 @@ static int profile_stop(lua_State *L) {
   static const char *const orders[] = {"bytes", "live", NULL};
   profile *p = luaL_checkudata(L, 1, profile_name);
   int order = luaL_checkoption(L, 2, "bytes", orders);
-  scalloc_lua_heap *heap = p->module->f->heap_of(L);
-  if (active_profile(L) != p || !heap) return scalloc_module_fail(L, "stopped already");
+  scalloc_lua_heap *heap = heap_of(L, p);
+  if (active_profile(L) != p) return scalloc_module_fail(L, "stopped already");
+  end_profile(L);
+  if (!heap) return scalloc_module_fail(L, "this state has left the heap that the profile is of");
   charge(p, heap);
-  set_hook(L, NULL, 0);
-  set_active(L, 0);
   p->module->f->walk(heap, count_for_site, p);
   if (p->short_of_memory) return scalloc_module_fail(L, "there was not enough memory for the profile");
   qsort(p->sites, p->site_count, sizeof *p->sites, order == 0 ? by_bytes : by_live);

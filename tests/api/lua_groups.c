@@ -154,6 +154,42 @@ static void disarmed_heaps_count_but_are_not_refused(void) {
   scalloc_lua_group_free(group);
 }
 
+/* A running state counts with all it has from the moment it is adopted, though that be more than the limit. */
+static void an_adopted_state_counts_at_once(void) {
+  enum { HARD = 3000000 };
+  static const char script[] = "t = {} for i = 1, 20000 do t[i] = {i} end";
+  for (int round = 1; round <= 2; round++) {
+    scalloc_lua_group *group = new_group(HARD);
+    scalloc_lua_config config = {.size = sizeof config, .group = group};
+    lua_State *L = luaL_newstate();
+    CHECK(L != NULL);
+    CHECK(luaL_dostring(L, script) == LUA_OK);
+    if (round == 2) CHECK(luaL_dostring(L, "u = t") == LUA_OK && luaL_dostring(L, script) == LUA_OK);
+    scalloc_lua_heap *adopted = scalloc_lua_adopt(L, &config), *other = new_heap(group, true);
+    CHECK(adopted != NULL);
+    scalloc_lua_arm(adopted);
+    size_t had = scalloc_lua_used(adopted), got = 0;
+    CHECK_INT(scalloc_lua_group_used(group), ==, had);
+    CHECK_INT(had, >, round == 1 ? HARD / 4 : HARD);
+    while (grow(other, 1000)) got += 1000;
+    if (round == 1) CHECK_INT(had + got, <=, HARD);
+    if (round == 1) CHECK_INT(had + got, >, HARD * 3 / 4);
+    if (round == 2) CHECK_INT(got, ==, 0);
+    lua_pushnil(L), lua_setglobal(L, "t");
+    lua_pushnil(L), lua_setglobal(L, "u");
+    lua_gc(L, LUA_GCCOLLECT);
+    CHECK_INT(scalloc_lua_used(adopted), <, had / 4);
+    CHECK_INT(scalloc_lua_group_used(group), ==, scalloc_lua_used(adopted) + got);
+    scalloc_lua_disarm(adopted); /* what it does not use goes back */
+    while (grow(other, 1000)) got += 1000;
+    CHECK_INT(scalloc_lua_group_used(group), >, HARD - 2000);
+    scalloc_lua_close(L, SCALLOC_LUA_CLOSE_FULL);
+    scalloc_lua_heap_destroy(other);
+    CHECK_INT(scalloc_lua_group_used(group), ==, 0);
+    scalloc_lua_group_free(group);
+  }
+}
+
 /* ---- threads ---------------------------------------------------------------------------------------------------------------- */
 
 enum { THREADS = 4, LIMIT = 6 * 1000 * 1000 };
@@ -226,6 +262,7 @@ int main(void) {
   idle_heaps_hold_little();
   a_collection_gives_quota_back();
   disarmed_heaps_count_but_are_not_refused();
+  an_adopted_state_counts_at_once();
   states_of_threads_share_a_limit();
   check_all_returned(before);
   return 0;

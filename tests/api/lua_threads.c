@@ -79,6 +79,33 @@ static void states_go_from_thread_to_thread(void) {
   check_all_returned(before);
 }
 
+/* ---- a heap that threads use together, under a state that was adopted ---------------------------------------------------- */
+
+static void *borrow(void *heap) {
+  for (int i = 0; i < 200000; i++) {
+    void *block = scalloc_lua_alloc_shared(heap, NULL, 0, 48);
+    CHECK(block != NULL);
+    scalloc_lua_alloc_shared(heap, block, 48, 0);
+  }
+  return NULL;
+}
+
+/* The state gives up what it had before, and lets other parts come over, while others use its heap: no byte is lost. */
+static void an_adopted_heap_is_shared(void) {
+  lua_State *L = luaL_newstate();
+  CHECK(L != NULL);
+  CHECK(luaL_dostring(L, "t, u = {}, {} for i = 1, 200000 do t[i] = {i} end for i = 1, 20000 do u[i] = {} end") == LUA_OK);
+  scalloc_lua_config config = {.size = sizeof config, .flags = SCALLOC_LUA_SHARED};
+  scalloc_lua_heap *heap = scalloc_lua_adopt(L, &config);
+  pthread_t thread;
+  CHECK(heap != NULL && pthread_create(&thread, NULL, borrow, heap) == 0);
+  CHECK(luaL_dostring(L, "t = nil for i = 1, 20000 do u[i][1] = i u[i][2] = i end") == LUA_OK);
+  lua_gc(L, LUA_GCCOLLECT);
+  CHECK(pthread_join(thread, NULL) == 0);
+  CHECK_INT(scalloc_lua_used(heap), ==, (size_t)lua_gc(L, LUA_GCCOUNT) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB));
+  scalloc_lua_close(L, SCALLOC_LUA_CLOSE_FULL);
+}
+
 /* TSan ends a child of a fork that came while threads ran; ASan may hang there in its own lock. */
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
 
@@ -171,6 +198,7 @@ static void forks_come_at_any_moment(void) {}
 int main(void) {
   scalloc_free(scalloc_malloc(1));
   states_go_from_thread_to_thread();
+  an_adopted_heap_is_shared();
   states_survive_forks();
   forks_come_at_any_moment();
   return 0;

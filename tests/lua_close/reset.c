@@ -135,6 +135,29 @@ static void it_is_refused_where_it_would_do_harm(void) {
   CHECK(scalloc_lua_close_keep(L, SCALLOC_LUA_CLOSE_FAST) == NULL);
 }
 
+/* What a request has met stays counted; failures on purpose end with it. */
+static void counts_stay(void) {
+  scalloc_lua_config config = {.size = sizeof config, .hard_limit = 2000000};
+  scalloc_lua_heap *heap = scalloc_lua_heap_new(&config);
+  for (unsigned long long request = 1; request <= 3; request++) {
+    scalloc_lua_stats s = {.size = sizeof s};
+    lua_State *L = scalloc_lua_newstate_in(heap);
+    CHECK(L != NULL && scalloc_lua_openlibs(L) == LUA_OK);
+    scalloc_lua_arm(heap);
+    CHECK(luaL_loadstring(L, "return ('y'):rep(3000000)") == LUA_OK);
+    CHECK(lua_pcall(L, 0, 0, 0) != LUA_OK);
+    CHECK(scalloc_lua_stats_read(heap, &s));
+    CHECK_INT(s.failures, ==, request);
+    CHECK(scalloc_lua_close_keep(L, SCALLOC_LUA_CLOSE_FAST) == heap);
+    CHECK(scalloc_lua_stats_read(heap, &s));
+    CHECK_INT(s.failures, ==, request);
+  }
+  scalloc_lua_fail_after(heap, 0);
+  CHECK(scalloc_lua_heap_reset(heap));
+  CHECK(scalloc_lua_alloc(heap, NULL, 0, 100) != NULL);
+  scalloc_lua_heap_destroy(heap);
+}
+
 int main(void) {
   close_state(new_state(FAST), FAST);
   for (size_t i = 0; i < LENGTH(kinds); i++) a_heap_serves_state_after_state(&kinds[i]);
@@ -142,5 +165,6 @@ int main(void) {
   a_group_gets_its_bytes_back();
   what_a_pool_gave_out_it_has_again();
   it_is_refused_where_it_would_do_harm();
+  counts_stay();
   return 0;
 }

@@ -95,7 +95,7 @@ SCALLOC_API void scalloc_lua_heap_destroy(scalloc_lua_heap *heap);
 
 /*
  * Empties a heap that goes on to be used: all blocks are gone, as is the state in it, without finalizers; the memory is kept for
- * the next one. Limits stay, but the heap is disarmed. Not from within the state. O(spans); with flags or prealloc O(blocks).
+ * the next one. Limits and counts stay, but the heap is disarmed and scalloc_lua_fail_after is off. Not from within the state. O(spans); with flags or prealloc O(blocks).
  * False, and nothing is done: ENOMEM, or EBUSY if its state was adopted.
  */
 SCALLOC_API bool scalloc_lua_heap_reset(scalloc_lua_heap *heap);
@@ -150,7 +150,8 @@ SCALLOC_API scalloc_lua_heap *scalloc_lua_adopt(lua_State *L, const scalloc_lua_
 /*
  * The way back. From now on blocks come from the allocator before again, and blocks of the heap go back when their size changes.
  * True: no block was left in the heap, which is gone; the state is as it was. False: some are left. Call it again when they may
- * have been freed, or close the state with scalloc_lua_close. False too for a state that was not adopted.
+ * have been freed, or close the state with scalloc_lua_close; until then no limit acts. False too, and nothing is done, for a state
+ * that was not adopted, and within scalloc_lua_pcall.
  */
 SCALLOC_API bool scalloc_lua_release(lua_State *L);
 
@@ -174,7 +175,7 @@ SCALLOC_API int scalloc_lua_pcall(lua_State *L, int nargs, int nresults, int msg
 
 /*
  * A group: one limit over the bytes in use of any number of heaps, which name it in their configuration. It acts on the armed
- * ones; disarmed ones count, and may use more. hard 0 = none. NULL and ENOMEM.
+ * ones; disarmed ones count, and may use more, as may a state at the moment it is adopted. hard 0 = none. NULL and ENOMEM.
  *
  * The sum never passes the limit by what armed heaps use. A heap may be refused while others hold quota that they do not use:
  * an eighth of what each uses, at least 4 KB, until they run again; heaps that are disarmed, trimmed or ended hold none.
@@ -184,7 +185,7 @@ SCALLOC_API scalloc_lua_group *scalloc_lua_group_new(size_t hard);
 /* Any thread. The heaps of the group go on as before; its memory goes with the last of them. NULL is ignored. */
 SCALLOC_API void scalloc_lua_group_free(scalloc_lua_group *group);
 
-/* Bytes in use in all its heaps: exact while none of them works. Any thread, O(heaps). */
+/* Bytes in use in all its heaps: exact while none of them works, and never above the limit if all are armed. Any thread, O(heaps). */
 SCALLOC_API size_t scalloc_lua_group_used(const scalloc_lua_group *group);
 
 /* Fault injection, armed or not: `growths` growths succeed, then every one is refused until it is switched off; < 0 = off. */
@@ -237,7 +238,7 @@ typedef struct scalloc_lua_stats {
   unsigned long long refusals;              /* growths that got NULL, for whatever reason */
   unsigned long long emergencies;           /* emergency collections: a refused growth was asked for again */
   unsigned long long failures;              /* growths refused for good, each an error that no script can forge */
-  unsigned long long pressures;             /* calls of on_pressure, or that there would have been */
+  unsigned long long pressures;             /* calls of on_pressure, or that there would have been with one */
   scalloc_lua_class classes[SCALLOC_LUA_CLASSES];
   /* Heaps with flags or prealloc; 0 for others. */
   size_t pool_bytes;             /* of the fixed piece of memory, and what it needs itself */

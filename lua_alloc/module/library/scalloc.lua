@@ -61,7 +61,7 @@ local Profile = {}
 ---@return string? message
 function Profile:stop(order) end
 
----Is this state on scalloc?
+---Do this state's new blocks come from scalloc?
 ---@return boolean
 function scalloc.active() end
 
@@ -71,7 +71,7 @@ function scalloc.active() end
 ---@return string? message
 function scalloc.count(unit) end
 
----The most that has been in use; true: from now on anew.
+---The most that has been in use; true: from now on anew, unless sealed.
 ---@param reset? boolean
 ---@return integer? bytes
 ---@return string? message
@@ -95,7 +95,7 @@ function scalloc.histogram(t) end
 ---@return table<scalloc.Tag, integer>|string blocks_or_message
 function scalloc.tags(bytes, blocks) end
 
----Sets the limits in bytes, 0 for none; returns those before. Without arguments only returns them.
+---Sets both limits in bytes; 0, nil and absent: none. Returns those before. Without any argument only returns them.
 ---@param hard? integer
 ---@param soft? integer
 ---@return integer? hard
@@ -114,7 +114,7 @@ function scalloc.withlimit(bytes, f, ...) end
 ---@return true
 function scalloc.seal() end
 
----Calls `f` as pcall does; after so many growths every one is refused. Without `f` until failafter().
+---Calls `f` as pcall does; after so many growths every one is refused. Nested calls: the fewest hold. Without `f` until failafter().
 ---@param growths? integer
 ---@param f? function
 ---@param ... any
@@ -122,7 +122,7 @@ function scalloc.seal() end
 ---@return any ...
 function scalloc.failafter(growths, f, ...) end
 
----Is everything in the heap sound?
+---Are the heaps of the process sound? Only while no other thread uses any; not when sealed.
 ---@return true? sound
 ---@return string? message
 function scalloc.check() end

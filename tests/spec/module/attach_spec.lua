@@ -78,12 +78,28 @@ if not is_ours then
     end)
 
     it("wants settings that there are", function()
-      for _, settings in ipairs { "1", "{ hard = 1 }", "{ hard_limit = 'much' }", "{ hard_limit = -1 }", "{ [1] = true }" } do
+      for _, settings in ipairs { "1", "{ hard = 1 }", "{ hard_limit = 'much' }", "{ hard_limit = -1 }", "{ hard_limit = 0 / 0 }", "{ [1] = true }" } do
         local output = run("print(pcall(require 'scalloc'.attach, " .. settings .. "))")
         assert.truthy(output:match "^false\tbad argument #1", output)
       end
       assert.truthy(run "print(require 'scalloc'.attach { locked = true })":match "^nil\t")
       assert.equal("true\n", run "print(require 'scalloc'.attach { stats = true, guard = true, zero_on_free = true })")
+    end)
+
+    it("keeps its largest block when limits go", function()
+      assert.equal("false\tfalse\t100000\t1\n", run [[
+        local scalloc = require "scalloc"
+        scalloc.attach { max_block = 100000 }
+        local before = pcall(string.rep, "x", 1000000)
+        scalloc.limit(scalloc.count() + 50000000)
+        scalloc.limit(0)
+        print(before, pcall(string.rep, "x", 1000000) and true, scalloc.stats().max_block, scalloc.stats().armed)]])
+    end)
+
+    it("has room for a block in the smallest piece of memory", function()
+      for bytes = 1, 64, 7 do
+        assert.equal("true\ttrue\n", run(("local s = require 'scalloc' print(s.attach { prealloc = %d }, s.check())"):format(bytes)))
+      end
     end)
 
     it("works from LUA_INIT", function()
@@ -99,14 +115,17 @@ if not is_ours then
         local scalloc = require "scalloc"
         print(scalloc.detach())
         scalloc.attach()
-        busy(2000)
-        for i = 1, 100 do
+        for i = 1, 100 do local _ = { { i } } end -- no more, so that stack and table of strings stay where they are
+        local gone
+        for i = 1, 1000 do
           collectgarbage()
-          if scalloc.detach() then break end
+          gone = scalloc.detach()
+          if gone then break end
         end
+        print(gone, scalloc.active())
         busy(2000)
         print(scalloc.check())]])
-      assert.truthy(output:match "^nil\tthis state is not on scalloc[^\n]*\ntrue\n$", output)
+      assert.truthy(output:match "^nil\tthis state is not on scalloc[^\n]*\ntrue\tfalse\ntrue\n$", output)
       assert.equal(0, status)
     end)
 
@@ -117,9 +136,54 @@ if not is_ours then
         KEPT = busy(2000)
         print(scalloc.detach())
         busy(20000)
-        print(#KEPT > 900, scalloc.active())]])
-      assert.equal("false\tblocks are left\ntrue\ttrue\n", output)
+        print(#KEPT > 900, scalloc.active(), scalloc.count() > 0)]])
+      assert.equal("false\tblocks are left\ntrue\tfalse\ttrue\n", output)
       assert.equal(0, status)
+    end)
+
+    it("that left blocks says so to who wants limits", function()
+      assert.equal("ok\n", run(busy .. [[
+        local scalloc = require "scalloc"
+        scalloc.attach { hard_limit = 100000000 }
+        KEPT = busy(2000)
+        assert(scalloc.detach() == false)
+        for _, call in ipairs {
+          { scalloc.limit }, { scalloc.limit, 1e9 }, { scalloc.withlimit, 1e6, print }, { scalloc.failafter, 1, print },
+          { scalloc.attach },
+        } do
+          local result, message = call[1](call[2], call[3])
+          assert(result == nil and message:find "^this state is released", message)
+        end
+        print "ok"]]))
+    end)
+
+    it("waits for the end of a call with a limit", function()
+      local output, status = run [[
+        local scalloc = require "scalloc"
+        local attach, detach, withlimit, failafter = scalloc.attach, scalloc.detach, scalloc.withlimit, scalloc.failafter
+        local message = "not within withlimit or failafter" -- is there before
+        collectgarbage() collectgarbage() collectgarbage "stop"
+        attach()
+        local a, b, c = withlimit(1000000, detach)
+        local d, e, f = withlimit(1e15, failafter, 1e9, detach)
+        local g, h, i = failafter(1000000, function() scalloc.failafter() return detach() end)
+        print(a, b, c == message, d, e, f == nil, g, h, i == message, scalloc.active())]]
+      assert.equal("true\tnil\ttrue\ttrue\ttrue\ttrue\ttrue\tnil\ttrue\ttrue\n", output)
+      assert.equal(0, status)
+    end)
+
+    it("ends a profile", function()
+      local output = run [[
+        if jit then jit.off() end
+        local scalloc = require "scalloc"
+        scalloc.attach { stats = true }
+        local profile = assert(scalloc.profile())
+        for i = 1, 1000 do
+          collectgarbage()
+          if scalloc.detach() then break end
+        end
+        print(scalloc.attach { stats = true }, profile:stop())]]
+      assert.truthy(output:match "^true\tnil\tstopped already\n$" or output:match "^nil", output)
     end)
   end)
 else
@@ -156,7 +220,7 @@ describe("a sealed state", function()
       local hard = scalloc.limit()
       for _, forbidden in ipairs {
         { scalloc.limit, 0 }, { scalloc.limit, 1e9 }, { scalloc.failafter, 1 }, { scalloc.heapdump, print },
-        { scalloc.profile }, { scalloc.attach }, { scalloc.detach },
+        { scalloc.profile }, { scalloc.attach }, { scalloc.detach }, { scalloc.check }, { scalloc.peak, true },
       } do
         local result, message = forbidden[1](forbidden[2])
         if result ~= nil or message ~= "sealed" then print(_, result, message) end

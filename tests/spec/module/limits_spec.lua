@@ -39,6 +39,26 @@ describe("limit", function()
     assert.same({ 0, 0 }, { scalloc.limit() })
   end)
 
+  it("is 0 for what is not given", function()
+    local hard = scalloc.count() + 100000000
+    scalloc.limit(hard, hard)
+    scalloc.limit(hard)
+    assert.same({ hard, 0 }, { scalloc.limit() })
+    scalloc.limit(nil)
+    assert.same({ 0, 0 }, { scalloc.limit() })
+  end)
+
+  it("counts how often the soft one was crossed", function()
+    collectgarbage()
+    local before = scalloc.stats().pressures
+    scalloc.limit(0, scalloc.count() + 10000)
+    local t = {}
+    for i = 1, 10000 do t[i] = {} end
+    scalloc.limit(0)
+    assert.equal(before + 1, scalloc.stats().pressures)
+    assert.equal(10000, #t)
+  end)
+
   it("cannot be below what is in use", function()
     local set, message = scalloc.limit(1000)
     assert.is_nil(set)
@@ -49,6 +69,7 @@ describe("limit", function()
   it("wants numbers", function()
     assert.has_error(function() scalloc.limit "much" end)
     assert.has_error(function() scalloc.limit(-1) end)
+    assert.has_error(function() scalloc.limit(0 / 0) end)
   end)
 
   it("shows in the stats what was refused", function()
@@ -142,6 +163,24 @@ describe("failafter", function()
     end
     assert.is_true(failures > 5)
     assert.is_true(scalloc.check())
+  end)
+
+  it("nests: the fewest growths hold, and go on", function()
+    local inner
+    local outer = { scalloc.failafter(3, function()
+      inner = scalloc.failafter(100000, fill) -- without a growth of its own
+      return fill()
+    end) }
+    assert.is_false(inner)
+    assert.same({ false, "not enough memory" }, outer)
+    assert.same({ true }, { scalloc.failafter(1000, function()
+      assert(not scalloc.failafter(0, fill)) -- with its end the outer one is as before
+      for i = 1, 50 do local _ = { i } end
+    end) })
+    assert.is_false((scalloc.failafter(1000, function()
+      scalloc.failafter(10, function() end)
+      fill()
+    end)))
   end)
 
   it("may be left on", function()

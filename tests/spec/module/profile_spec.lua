@@ -78,6 +78,33 @@ describe("profile", function()
     assert.is_nil(output:find "function", output)
   end)
 
+  it("may still run when the state is closed", function()
+    local output = fresh.run(nojit .. [[
+      local scalloc = require "scalloc"
+      local function finalize()
+        coroutine.wrap(function() local t = {} for i = 1, 100 do t[i] = { i } end end)()
+        print "finalized"
+      end
+      if newproxy then
+        LAST = newproxy(true)
+        getmetatable(LAST).__gc = finalize
+      else
+        LAST = setmetatable({}, { __gc = finalize })
+      end
+      PROFILE = assert(scalloc.profile()) -- goes before LAST]])
+    assert.equal("finalized\n", output)
+  end)
+
+  it("leaves a hook alone that came after it", function()
+    local output = fresh.run(nojit .. [[
+      local profile = require "scalloc".profile()
+      local function mine() end
+      debug.sethook(mine, "", 1000)
+      assert(profile:stop())
+      print(debug.gethook() == mine)]])
+    assert.equal("true\n", output)
+  end)
+
   it("tells why there is none", function()
     assert.truthy(fresh.run("print(require 'scalloc'.profile())", true):match "^nil\tthis heap notes nothing")
     assert.truthy(fresh.run(nojit .. "debug.sethook(print, '', 1000000) print(require 'scalloc'.profile())")
