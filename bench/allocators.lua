@@ -63,6 +63,7 @@ function allocators.check_binding(allocator, host)
 end
 
 local function version_of(allocator)
+  if allocator.version then return allocator.version end
   if allocator.name == allocators.OURS then return suite.scalloc_version() end
   if allocator.package then return suite.package_version(allocator.package) end
   return ("%s, sha256 %s"):format(base_name(allocator.library), output_of(shell { "sha256sum", allocator.library }):sub(1, 16))

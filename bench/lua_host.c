@@ -1,9 +1,9 @@
 /*
- * lua_host.c - lua-host: one interpreter of Lua 5.4 that runs a script on libc's allocator or on scalloc and measures it.
+ * lua_host.c - lua-host: one interpreter of Lua 5.4 that runs a script on one allocator of three and measures it.
  *
  * All comparisons are made with this one program, so that both sides run the same Lua, compiled once, with the same
  * collector mode, and differ in nothing but where the state was made: luaL_newstate (realloc and free, which a preloaded
- * allocator may replace) or scalloc_lua_newstate. The run of the script and the close of the state are timed separately;
+ * allocator may replace), scalloc_lua_newstate, or lua_newstate on what does as little as it can (lua_floor.h). The run of the script and the close of the state are timed separately;
  * the close matters, because it is where an allocator that destroys whole heaps can save work.
  *
  * The order is fixed: state, libraries, collector mode, `arg` | run | counters of Lua, of scalloc and of the kernel | close |
@@ -20,24 +20,26 @@
 #include <string.h>
 #include <time.h>
 
+#include "lua_floor.h"
+
 enum { SCRIPT_FAILED = 1, BAD_USE = 2, CHECK_FAILED = 4 };
 
-static const char usage_line[] = "usage: lua-host [--alloc=libc|scalloc] [--gc=incremental|generational] [--report=FILE] "
+static const char usage_line[] = "usage: lua-host [--alloc=libc|scalloc|floor] [--gc=incremental|generational] [--report=FILE] "
                                  "[--check] SCRIPT [ARGS...] | --help\n";
 static const char help_text[] =
-    "Runs a Lua 5.4 script on one of two allocators and measures it.\n"
-    "  --alloc=libc|scalloc             whose memory the state lives in (default libc)\n"
+    "Runs a Lua 5.4 script on one allocator of three and measures it.\n"
+    "  --alloc=libc|scalloc|floor       whose memory the state lives in (default libc)\n"
     "  --gc=incremental|generational    the collector's mode (default incremental)\n"
     "  --report=FILE                    writes one JSON object about the run\n"
     "  --check                          after closing the state, holds scalloc to its invariants\n"
     "The report: alloc, gc, script; run_seconds, run_cpu_seconds, close_seconds, close_cpu_seconds; peak_rss_bytes (VmHWM) "
     "and\n"
     "page_table_bytes (VmPTE) before the close, closed_peak_rss_bytes and closed_page_table_bytes after it; lua_bytes\n"
-    "(collectgarbage \"count\" before the close); stats (scalloc_stats_json before the close; null on libc).\n"
+    "(collectgarbage \"count\" before the close); stats (scalloc_stats_json before the close; null on others).\n"
     "Exit status: 0 done; 1 the script failed or the report could not be written; 2 bad use; 4 the check failed.\n";
 
 typedef struct options {
-  bool scalloc, generational, check;
+  bool scalloc, floor, generational, check;
   const char *report;
   int script; /* its place in argv */
 } options;
@@ -73,7 +75,11 @@ static bool one_of(const char *word, const char *first, const char *other, bool 
 
 static bool option_read(options *o, const char *word) {
   const char *value;
-  if ((value = after(word, "--alloc=")) != NULL) return one_of(value, "libc", "scalloc", &o->scalloc);
+  if ((value = after(word, "--alloc=")) != NULL) {
+    o->floor = strcmp(value, "floor") == 0;
+    o->scalloc = strcmp(value, "scalloc") == 0;
+    return o->floor || o->scalloc || strcmp(value, "libc") == 0;
+  }
   if ((value = after(word, "--gc=")) != NULL) return one_of(value, "incremental", "generational", &o->generational);
   if ((value = after(word, "--report=")) != NULL) {
     o->report = value;
@@ -206,7 +212,10 @@ static void write_json_string(FILE *out, const char *text) {
 }
 
 static void write_report(FILE *out, const options *o, const char *script, const measurement *m) {
-  fprintf(out, "{\"alloc\":\"%s\",\"gc\":\"%s\",\"script\":", o->scalloc ? "scalloc" : "libc",
+  fprintf(out, "{\"alloc\":\"%s\",\"gc\":\"%s\",\"script\":",
+          o->scalloc ? "scalloc"
+          : o->floor ? "floor"
+                     : "libc",
           o->generational ? "generational" : "incremental");
   write_json_string(out, script);
   fprintf(out, ",\"run_seconds\":%.6f,\"run_cpu_seconds\":%.6f", m->run.wall, m->run.cpu);
@@ -229,7 +238,7 @@ static bool report(const options *o, const char *script, const measurement *m) {
 /* ---- the whole ------------------------------------------------------------------------------------------------------- */
 
 static lua_State *open_state(int argc, char **argv, options *o) {
-  lua_State *L = o->scalloc ? scalloc_lua_newstate(NULL) : luaL_newstate();
+  lua_State *L = o->scalloc ? scalloc_lua_newstate(NULL) : o->floor ? lua_newstate(lua_floor, NULL) : luaL_newstate();
   if (L == NULL) {
     fprintf(stderr, "lua-host: no memory for a state\n");
     exit(SCRIPT_FAILED);

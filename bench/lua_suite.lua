@@ -8,7 +8,7 @@
 -- Order of this file: options, one run, the whole schedule, statistics, tables, files.
 
 local HOST, SCRIPTS = "build/bin/lua-host", "examples/scripts/"
-local OURS = "scalloc"
+local OURS, FLOOR = "scalloc", "floor"
 local MIB = 1024 * 1024
 
 package.path = "bench/?.lua;" .. package.path
@@ -28,6 +28,8 @@ local function gc_modes(choice) return choice == "both" and { "incremental", "ge
 -- What lua-host is told: libc's allocator, whichever the process has, or scalloc's own.
 local function options_of(arguments)
   local options = allocators.options_of(arguments, { host = OURS })
+  table.insert(options.allocators, { name = FLOOR, host = FLOOR,
+    version = "not an allocator to use: free lists by size and nothing else (bench/lua_floor.c)" })
   for _, allocator in ipairs(options.allocators) do allocator.host = allocator.host or "libc" end
   options.gc = gc_modes(options.gc)
   options.scripts = options.only ~= "" and words_of(options.only, ",") or all_scripts()
@@ -163,6 +165,13 @@ local function memory_rows(of_gc)
   return rows
 end
 
+-- How much of the time is left to gain by doing less.
+local function floor_line(of_gc)
+  local function mean(name, which) return compare.geometric_mean(of_gc, name, "total", which) end
+  return ("Time: scalloc takes %.3f of what `floor` takes in the medians, %.3f in the minima."):format(
+    mean(OURS, "median") / mean(FLOOR, "median"), mean(OURS, "min") / mean(FLOOR, "min"))
+end
+
 local function tables(options, stats, markdown)
   local parts, heading = {}, markdown and "## " or ""
   for _, gc in ipairs(options.gc) do
@@ -174,6 +183,7 @@ local function tables(options, stats, markdown)
     parts[#parts + 1] = render(memory_rows(of_gc), markdown)
     parts[#parts + 1] = compare.verdict_line(of_gc, "Time, medians", "total", "median") .. "\n"
     parts[#parts + 1] = compare.verdict_line(of_gc, "Time, minima", "total", "min") .. "\n"
+    parts[#parts + 1] = floor_line(of_gc) .. "\n"
     parts[#parts + 1] = compare.verdict_line(of_gc, "Peak memory", "memory", "median") .. "\n"
     if markdown then parts[#parts + 1] = ("![%s GC, geometric means](lua-%s.svg)\n"):format(gc, gc) end
   end
