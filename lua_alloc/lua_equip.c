@@ -79,6 +79,7 @@ bool lua_kit_make(heap *h, const scalloc_lua_config *config) {
   if (lua_heap_kit(h) == NULL) return false;
   if (fill_in(h, config)) {
     h->verify = verify;
+    if (config->flags & SCALLOC_LUA_SHARED) lua_shared_add(lua_heap_kit(h));
     return true;
   }
   int why = errno;
@@ -107,6 +108,7 @@ static void each_span(heap *h, void (*visit)(span *s, void *context)) {
 void lua_kit_end(heap *h) {
   lua_kit *kit = lua_heap_kit(h);
   if (kit == NULL) return;
+  lua_shared_remove(kit);
   if (!TRACKED && kit->flags & SCALLOC_LUA_ZERO_ON_FREE) each_span(h, wipe_span); /* tracked builds always do */
   if (kit->pool_memory && kit->flags & SCALLOC_LUA_LOCKED) os_unlock(kit->pool_memory, kit->pool_bytes);
   for (unsigned i = 1; i < LUA_PARTS; i++)

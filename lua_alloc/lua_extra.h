@@ -30,10 +30,11 @@ typedef struct lua_extra {
   /* ---- lua_adopt.c ---- */
   lua_allocator *allocate; /* of the state before; NULL: not adopted */
   void *ud;
-  size_t old;       /* bytes that lie there still, and count as used */
-  bool released;    /* new blocks come from there again */
-  unsigned calls;   /* with a budget or with failures, that are open: until they end the heap stays */
-  const void *last; /* lies in the block that Lua frees last, which ends the heap too; NULL: scalloc_lua_close ends it */
+  size_t old;     /* bytes that lie there still, and count as used */
+  bool released;  /* new blocks come from there again */
+  unsigned calls; /* with a budget or with failures, that are open: until they end the heap stays */
+  const void
+      *last; /* the state: lies in the block that Lua frees last, with which the heap ends; NULL: who closes it ends it */
 } lua_extra;
 
 /* The extra of a heap, made if it has none; NULL and ENOMEM. */

@@ -6,6 +6,7 @@
  *   lua_kit.c     equipped heaps: flags of the configuration         lua_close.c   closing a state without a visit to its objects
  *   lua_group.c   one limit over many heaps                          lua_adopt.c   running states that change over to a heap
  *   lua_record.h  what is kept at the end of their blocks            lua_pool.c    a fixed piece of memory for one heap
+ *   lua_shared.c  forks beside heaps that threads share              lua_reset.c   heaps that are emptied and used again
  *
  * One word decides whether a growth may be fast: `left`, the distance from the bytes in use to the nearest event. An event is
  * whatever has to be looked at: a limit, the soft limit, the end of a budget, or (at 0) something that concerns every growth.

@@ -28,6 +28,9 @@
 #define lua_kit_make scalloc_private_lua_kit_make
 #define lua_kit_new scalloc_private_lua_kit_new
 #define lua_kit_resize scalloc_private_lua_kit_resize
+#define lua_shared_add scalloc_private_lua_shared_add
+#define lua_shared_fork_waits scalloc_private_lua_shared_fork_waits
+#define lua_shared_remove scalloc_private_lua_shared_remove
 
 enum {
   LUA_PARTS = 5,      /* groups of types that lie apart: the rest, strings, tables, functions, userdata and threads */
@@ -47,6 +50,8 @@ typedef struct lua_kit {
   unsigned long long lifetimes[SCALLOC_LUA_LIFETIMES];
   void *held[LUA_HELD_MOST]; /* GUARD: freed blocks, oldest first */
   unsigned held_first, held_count;
+  struct lua_kit *next, **place; /* SHARED: lua_shared.c; place NULL: not there */
+  bool held_for_fork;
 } lua_kit;
 
 always_inline lua_kit *lua_heap_kit(heap *h) { return lua_heap_account(h)->kit; }
@@ -55,15 +60,23 @@ always_inline bool lua_heap_is_shared(const void *handle) {
   return lua_heap_is_equipped(handle) && lua_heap_kit(lua_heap_core(handle))->flags & SCALLOC_LUA_SHARED;
 }
 
+extern volatile word_t lua_shared_fork_waits; /* for the locks of SHARED heaps, lua_shared.c */
+
 /* Around every use of a heap. */
 always_inline void lua_heap_enter(heap *h) {
   lua_kit *kit = lua_heap_kit(h);
-  if (kit && kit->flags & SCALLOC_LUA_SHARED) lock_take(&kit->lock);
+  if (!kit || !(kit->flags & SCALLOC_LUA_SHARED)) return;
+  while (unlikely(word_load_relaxed(&lua_shared_fork_waits) != 0)) os_yield();
+  lock_take(&kit->lock);
 }
 always_inline void lua_heap_leave(heap *h) {
   lua_kit *kit = lua_heap_kit(h);
   if (kit && kit->flags & SCALLOC_LUA_SHARED) lock_give(&kit->lock);
 }
+
+/* lua_shared.c: forks see to the lock of this kit, and no longer. */
+void lua_shared_add(lua_kit *kit);
+void lua_shared_remove(lua_kit *kit);
 
 /* Equips a new heap as its configuration says; nothing to do is no failure. False: errno says why, and nothing is left. */
 bool lua_kit_make(heap *h, const scalloc_lua_config *config);

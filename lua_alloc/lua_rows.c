@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The row of a size and tag, or the free one where it belongs. */
 static lua_row *find(const lua_rows *rows, size_t size, int tag) {
@@ -13,10 +14,6 @@ static lua_row *find(const lua_rows *rows, size_t size, int tag) {
     lua_row *row = &rows->rows[i & (rows->room - 1)];
     if (row->blocks == 0 || (row->size == size && row->tag == tag)) return row;
   }
-}
-
-static long long blocks_of(const lua_rows *rows, size_t size, int tag) {
-  return rows->room ? find(rows, size, tag)->blocks : 0;
 }
 
 static bool make_room(lua_rows *rows) {
@@ -45,12 +42,17 @@ void scalloc_lua_rows_count(void *userdata, const scalloc_lua_block *block) {
   rows->count++;
 }
 
+static int by_key(const void *a, const void *b) {
+  const lua_row *left = a, *right = b;
+  if (left->size != right->size) return left->size < right->size ? 1 : -1;
+  return (left->tag > right->tag) - (left->tag < right->tag);
+}
+
 static int by_bytes(const void *a, const void *b) {
   const lua_row *left = a, *right = b;
   long long left_bytes = lua_row_bytes(*left), right_bytes = lua_row_bytes(*right);
   if (left_bytes != right_bytes) return left_bytes < right_bytes ? 1 : -1;
-  if (left->size != right->size) return left->size < right->size ? 1 : -1;
-  return (left->tag > right->tag) - (left->tag < right->tag);
+  return by_key(a, b);
 }
 
 static size_t sorted(lua_row *out, size_t count) {
@@ -65,18 +67,16 @@ size_t scalloc_lua_rows_sorted(const lua_rows *rows, lua_row *out) {
   return sorted(out, count);
 }
 
-size_t scalloc_lua_rows_difference(const lua_rows *newer, const lua_rows *older, lua_row *out) {
-  size_t count = 0;
-  for (size_t i = 0; i < newer->room; i++) {
-    lua_row row = newer->rows[i];
-    if (row.blocks) row.blocks -= blocks_of(older, row.size, row.tag);
-    if (row.blocks) out[count++] = row;
-  }
-  for (size_t i = 0; i < older->room; i++) {
-    lua_row row = older->rows[i];
-    if (!row.blocks || blocks_of(newer, row.size, row.tag)) continue;
-    row.blocks = -row.blocks;
-    out[count++] = row;
+size_t scalloc_lua_rows_difference(const lua_row *newer, size_t newer_count, const lua_row *older, size_t older_count,
+                                   lua_row *out) {
+  size_t all = newer_count + older_count, count = 0;
+  if (newer_count) memcpy(out, newer, newer_count * sizeof *out);
+  for (size_t i = 0; i < older_count; i++) out[newer_count + i] = (lua_row){older[i].size, older[i].tag, -older[i].blocks};
+  if (all) qsort(out, all, sizeof *out, by_key);
+  for (size_t i = 0; i < all; i++) { /* two rows of a key stand side by side */
+    lua_row row = out[i];
+    if (i + 1 < all && by_key(&out[i], &out[i + 1]) == 0) row.blocks += out[++i].blocks;
+    if (row.blocks != 0) out[count++] = row;
   }
   return sorted(out, count);
 }

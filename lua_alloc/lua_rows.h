@@ -1,7 +1,7 @@
 /*
  * lua_rows.h - live blocks counted by size and type: what a snapshot keeps, and what the heap map shows.
  *
- * The counts lie in memory of the C library, so that they can be made while the heap is walked.
+ * While they are counted they lie in memory of the C library, since the heap is being walked then.
  */
 #ifndef SCALLOC_LUA_ROWS_H
 #define SCALLOC_LUA_ROWS_H
@@ -30,8 +30,9 @@ void scalloc_lua_rows_count(void *userdata, const scalloc_lua_block *block);
 /* Copies the rows to `out`, which has room for rows->count, most bytes first. Returns their number. */
 size_t scalloc_lua_rows_sorted(const lua_rows *rows, lua_row *out);
 
-/* What `newer` has more of than `older`, and less of (negative); `out` has room for the counts of both. */
-size_t scalloc_lua_rows_difference(const lua_rows *newer, const lua_rows *older, lua_row *out);
+/* What `newer` has more of than `older`, and less of (negative), most bytes first; `out` has room for the rows of both. */
+size_t scalloc_lua_rows_difference(const lua_row *newer, size_t newer_count, const lua_row *older, size_t older_count,
+                                   lua_row *out);
 
 /* Gives the memory back; the rows are as at the beginning. */
 void scalloc_lua_rows_clear(lua_rows *rows);

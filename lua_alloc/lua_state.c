@@ -4,6 +4,7 @@
 #include "lua_close.h"
 #include "lua_compat.h"
 #include "lua_functions.h"
+#include "lua_preload.h"
 
 #include <errno.h>
 
@@ -135,6 +136,8 @@ scalloc_lua_heap *scalloc_lua_heap_of(lua_State *L) {
 
 /* Closes the state, but for DISCARD; its heap, if it has one, is still there, perhaps with blocks. */
 static void end_state(lua_State *L, scalloc_lua_heap *lua_heap, scalloc_lua_close_mode mode) {
+  lua_extra *e = lua_heap ? lua_heap_account(lua_heap_core(lua_heap))->extra : NULL;
+  if (e) e->last = NULL; /* the heap does not end with the state: the caller sees to it */
   if (lua_heap != NULL && mode == SCALLOC_LUA_CLOSE_FAST)
     lua_close_fast(L, lua_heap);
   else if (lua_heap == NULL || mode == SCALLOC_LUA_CLOSE_FULL)
@@ -144,8 +147,7 @@ static void end_state(lua_State *L, scalloc_lua_heap *lua_heap, scalloc_lua_clos
 
 void scalloc_lua_close(lua_State *L, scalloc_lua_close_mode mode) {
   scalloc_lua_heap *lua_heap = scalloc_lua_heap_of(L); /* before the state is gone */
-  lua_extra *e = lua_heap ? lua_heap_account(lua_heap_core(lua_heap))->extra : NULL;
-  if (e) e->last = NULL; /* the heap is ended here */
+  const lua_extra *e = lua_heap ? lua_heap_account(lua_heap_core(lua_heap))->extra : NULL;
   lua_allocator *allocate_before = e ? e->allocate : NULL;
   void *ud_before = e ? e->ud : NULL;
   end_state(L, lua_heap, mode);
@@ -165,6 +167,28 @@ scalloc_lua_heap *scalloc_lua_close_keep(lua_State *L, scalloc_lua_close_mode mo
   scalloc_lua_heap_destroy(lua_heap);
   return NULL;
 }
+
+/* ---- for hosts that know nothing of scalloc: libscalloc_lua_preload.so ------------------------------------------------- */
+
+static lua_State *newstate_until_close(void) {
+  lua_State *L = scalloc_lua_newstate(NULL);
+  lua_extra *e = L ? lua_extra_make(lua_heap_core(scalloc_lua_heap_of(L))) : NULL;
+  if (e == NULL && L != NULL) {
+    scalloc_lua_close(L, SCALLOC_LUA_CLOSE_DISCARD);
+    return NULL;
+  }
+  if (e) e->last = L;
+  return L;
+}
+
+/* A heap that ends with the call of lua_close: none that an adoption has put on it, nor one whose state we are closing. */
+static scalloc_lua_heap *ends_with_close(lua_State *L) {
+  scalloc_lua_heap *lua_heap = scalloc_lua_heap_of(L);
+  const lua_extra *e = lua_heap ? lua_heap_account(lua_heap_core(lua_heap))->extra : NULL;
+  return e && e->last && !e->allocate ? lua_heap : NULL;
+}
+
+const lua_preloaded lua_preloaded_kit = {newstate_until_close, ends_with_close, scalloc_lua_heap_destroy};
 
 /* ---- calls ------------------------------------------------------------------------------------------------------------ */
 

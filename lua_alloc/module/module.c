@@ -65,10 +65,12 @@ void scalloc_module_push_table(lua_State *L, int argument) {
   }
 }
 
-void scalloc_module_new_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc) {
+void scalloc_module_new_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction end) {
   if (luaL_newmetatable(L, name)) {
-    lua_pushcfunction(L, gc);
+    lua_pushcfunction(L, end);
     lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, end);
+    lua_setfield(L, -2, "__close");
     lua_pushboolean(L, 0); /* what getmetatable tells: nobody calls __gc by hand */
     lua_setfield(L, -2, "__metatable");
     lua_newtable(L);

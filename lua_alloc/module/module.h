@@ -57,8 +57,8 @@ void scalloc_module_push_table(lua_State *L, int argument);
 const char *scalloc_module_tag_name(int tag);
 enum { MODULE_TAGS = 12 }; /* names there are: tags -1 to 10 */
 
-/* Makes a type of userdata, with methods or NULL, and a finalizer, unless there is one of the name. */
-void scalloc_module_new_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc);
+/* Makes a type of userdata, with methods or NULL, unless there is one of the name; `end` is its finalizer and its __close. */
+void scalloc_module_new_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction end);
 
 /* The heap is gone: a profile of it ends, and tells nothing. */
 void scalloc_module_end_profile(lua_State *L);

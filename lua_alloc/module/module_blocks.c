@@ -1,8 +1,8 @@
 /*
  * module_blocks.c - the live blocks of the heap: heapdump, snapshots and their differences.
  *
- * While the heap is walked nothing may be allocated from it. So a walk fills memory of its own, from the C library, which hangs on
- * a userdata that exists before; only then Lua values are made of it.
+ * While the heap is walked nothing may be allocated from it. So a walk fills memory of its own, from the C library; only then Lua
+ * values are made of it. A dump's hangs on a userdata that exists before, a snapshot's is copied and gone when the call returns.
  */
 #include "lua_rows.h"
 #include "module.h"
@@ -105,10 +105,16 @@ static int blocks_heapdump(lua_State *L) {
 
 static const char snapshot_name[] = "scalloc.snapshot " MODULE_VERSION;
 
-static lua_rows *check_snapshot(lua_State *L, int argument) { return luaL_checkudata(L, argument, snapshot_name); }
+/* Lies in the heap that it tells of, so that limits hold for snapshots, too. */
+typedef struct {
+  size_t count; /* 0 once it is closed */
+  lua_row rows[];
+} snapshot;
 
-static int snapshot_gc(lua_State *L) {
-  scalloc_lua_rows_clear(check_snapshot(L, 1));
+static snapshot *check_snapshot(lua_State *L, int argument) { return luaL_checkudata(L, argument, snapshot_name); }
+
+static int snapshot_close(lua_State *L) {
+  check_snapshot(L, 1)->count = 0;
   return 0;
 }
 
@@ -136,33 +142,41 @@ static int push_rows(lua_State *L, const lua_row *rows, size_t count) {
   return 1;
 }
 
-/* Sorted rows lie in a userdata, which an error on the way frees. */
-static lua_row *push_buffer(lua_State *L, size_t rows) { return lua_newuserdatauv(L, (rows + 1) * sizeof(lua_row), 0); }
-
 /* snapshot:rows() -> rows */
 static int snapshot_rows(lua_State *L) {
-  const lua_rows *rows = check_snapshot(L, 1);
-  lua_row *buffer = push_buffer(L, rows->count);
-  return push_rows(L, buffer, scalloc_lua_rows_sorted(rows, buffer));
+  const snapshot *s = check_snapshot(L, 1);
+  return push_rows(L, s->rows, s->count);
 }
 
-/* newer:diff(older) -> rows: what there is more of, and less (negative), in the newer one */
+/* newer:diff(older) -> rows: what there is more of, and less (negative), in the newer one. They lie in a userdata, which an error frees. */
 static int snapshot_diff(lua_State *L) {
-  const lua_rows *newer = check_snapshot(L, 1), *older = check_snapshot(L, 2);
-  lua_row *buffer = push_buffer(L, newer->count + older->count);
-  return push_rows(L, buffer, scalloc_lua_rows_difference(newer, older, buffer));
+  const snapshot *newer = check_snapshot(L, 1), *older = check_snapshot(L, 2);
+  lua_row *rows = lua_newuserdatauv(L, (newer->count + older->count + 1) * sizeof *rows, 0);
+  return push_rows(L, rows, scalloc_lua_rows_difference(newer->rows, newer->count, older->rows, older->count, rows));
 }
 
-/* snapshot() -> snapshot: the live blocks by size and tag. O(blocks) */
+/* Makes a snapshot of the rows at index 1, which the caller keeps. */
+static int copy_rows(lua_State *L) {
+  const lua_rows *rows = lua_touserdata(L, 1);
+  snapshot *s = lua_newuserdatauv(L, sizeof *s + rows->count * sizeof s->rows[0], 0);
+  s->count = scalloc_lua_rows_sorted(rows, s->rows);
+  luaL_setmetatable(L, snapshot_name);
+  return 1;
+}
+
+/* snapshot() -> snapshot: the live blocks by size and tag. O(blocks). Between the walk and the end nothing raises an error. */
 static int blocks_snapshot(lua_State *L) {
   scalloc_lua_heap *heap = scalloc_module_heap(L);
   if (!heap) return scalloc_module_no_heap(L);
-  lua_rows *rows = lua_newuserdatauv(L, sizeof *rows, 0);
-  *rows = (lua_rows){NULL, 0, 0, false};
-  luaL_setmetatable(L, snapshot_name);
-  scalloc_module_data(L)->f->walk(heap, scalloc_lua_rows_count, rows);
-  if (rows->short_of_memory) return scalloc_module_fail(L, "not enough memory for the snapshot");
-  return 1;
+  lua_rows rows = {NULL, 0, 0, false};
+  lua_pushcfunction(L, copy_rows);
+  scalloc_module_data(L)->f->walk(heap, scalloc_lua_rows_count, &rows);
+  bool complete = !rows.short_of_memory;
+  lua_pushlightuserdata(L, &rows);
+  int status = complete ? lua_pcall(L, 1, 1, 0) : LUA_OK;
+  scalloc_lua_rows_clear(&rows);
+  if (!complete) return scalloc_module_fail(L, "not enough memory for the snapshot");
+  return status == LUA_OK ? 1 : lua_error(L);
 }
 
 void scalloc_module_add_blocks(lua_State *L) {
@@ -170,5 +184,5 @@ void scalloc_module_add_blocks(lua_State *L) {
   static const luaL_Reg functions[] = {{"heapdump", blocks_heapdump}, {"snapshot", blocks_snapshot}, {NULL, NULL}};
   luaL_setfuncs(L, functions, 1);
   scalloc_module_new_type(L, list_name, NULL, free_list);
-  scalloc_module_new_type(L, snapshot_name, methods, snapshot_gc);
+  scalloc_module_new_type(L, snapshot_name, methods, snapshot_close);
 }

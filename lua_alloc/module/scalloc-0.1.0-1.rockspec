@@ -27,7 +27,7 @@ build = {
         "scalloc/supply.c", "scalloc/thread.c", "scalloc/track.c", "scalloc/walk.c", "lua_alloc/lua_adopt.c",
         "lua_alloc/lua_alloc.c", "lua_alloc/lua_close.c", "lua_alloc/lua_equip.c", "lua_alloc/lua_functions.c",
         "lua_alloc/lua_group.c", "lua_alloc/lua_guard.c", "lua_alloc/lua_kit.c", "lua_alloc/lua_limit.c",
-        "lua_alloc/lua_pool.c", "lua_alloc/lua_reset.c", "lua_alloc/lua_rows.c", "lua_alloc/lua_spans.c",
+        "lua_alloc/lua_pool.c", "lua_alloc/lua_reset.c", "lua_alloc/lua_rows.c", "lua_alloc/lua_shared.c", "lua_alloc/lua_spans.c",
         "lua_alloc/lua_state.c", "lua_alloc/lua_stats.c", "lua_alloc/module/module.c", "lua_alloc/module/module_attach.c",
         "lua_alloc/module/module_blocks.c", "lua_alloc/module/module_figures.c", "lua_alloc/module/module_profile.c",
       },

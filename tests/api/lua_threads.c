@@ -190,7 +190,69 @@ static void forks_come_at_any_moment(void) {
   scalloc_lua_group_free(group);
 }
 
+/* ---- forks beside a heap that threads share ------------------------------------------------------------------------------- */
+
+static void *use_shared(void *heap) {
+  for (size_t i = 0; !__atomic_load_n(&stop, __ATOMIC_ACQUIRE); i++) {
+    void *block = scalloc_lua_alloc_shared(heap, NULL, 4, 48), *other = scalloc_lua_alloc_shared(heap, NULL, 4, 48);
+    CHECK(block != NULL && other != NULL);
+    scalloc_lua_alloc_shared(heap, block, 48, 0);
+    scalloc_lua_alloc_shared(heap, other, 48, 0);
+  }
+  return NULL;
+}
+
+/* Nobody is within the heap in the child: it is open, and its counts agree. */
+static void child_beside_a_shared_heap(scalloc_lua_heap *heap) {
+  scalloc_lua_stats s = {.size = sizeof s};
+  alarm(20);
+  CHECK(scalloc_lua_stats_read(heap, &s));
+  CHECK_INT(s.used, ==, 48 * s.blocks);
+  void *block = scalloc_lua_alloc(heap, NULL, 4, 1000);
+  CHECK(block != NULL);
+  check_heap();
+  scalloc_lua_alloc(heap, block, 1000, 0);
+  scalloc_lua_heap_destroy(heap);
+  _exit(0);
+}
+
+static void forks_wait_for_shared_heaps(unsigned flags, size_t prealloc) {
+  scalloc_lua_config config = {.size = sizeof config, .flags = SCALLOC_LUA_SHARED | flags, .prealloc = prealloc};
+  scalloc_lua_heap *heap = scalloc_lua_heap_new(&config);
+  pthread_t threads[2];
+  stop = false;
+  for (int i = 0; i < 2; i++) CHECK(heap != NULL && pthread_create(&threads[i], NULL, use_shared, heap) == 0);
+  for (int i = 0; i < 40; i++) {
+    pid_t pid = fork();
+    if (pid == 0) child_beside_a_shared_heap(heap);
+    wait_for(pid);
+  }
+  __atomic_store_n(&stop, true, __ATOMIC_RELEASE);
+  for (int i = 0; i < 2; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+  CHECK_INT(scalloc_lua_used(heap), ==, 0);
+  scalloc_lua_heap_destroy(heap);
+}
+
+static void fork_in_a_walk(void *userdata, const scalloc_lua_block *block) {
+  (void)block;
+  *(pid_t *)userdata = fork();
+}
+
+/* Who forks holds the lock itself: the fork goes on after a while. */
+static void a_visitor_may_fork(void) {
+  scalloc_lua_config config = {.size = sizeof config, .flags = SCALLOC_LUA_SHARED};
+  scalloc_lua_heap *heap = scalloc_lua_heap_new(&config);
+  pid_t pid = -1;
+  CHECK(heap != NULL && scalloc_lua_alloc(heap, NULL, 4, 48) != NULL);
+  CHECK_INT(scalloc_lua_walk(heap, fork_in_a_walk, &pid), ==, 1);
+  if (pid == 0) child_beside_a_shared_heap(heap);
+  wait_for(pid);
+  scalloc_lua_heap_destroy(heap);
+}
+
 #else
+static void forks_wait_for_shared_heaps(unsigned flags, size_t prealloc) { (void)flags, (void)prealloc; }
+static void a_visitor_may_fork(void) {}
 static void states_survive_forks(void) {}
 static void forks_come_at_any_moment(void) {}
 #endif
@@ -201,5 +263,10 @@ int main(void) {
   an_adopted_heap_is_shared();
   states_survive_forks();
   forks_come_at_any_moment();
+  forks_wait_for_shared_heaps(0, 0);
+  forks_wait_for_shared_heaps(SCALLOC_LUA_STATS | SCALLOC_LUA_GUARD, 0);
+  forks_wait_for_shared_heaps(SCALLOC_LUA_TAG_SEGREGATE, 0);
+  forks_wait_for_shared_heaps(0, 100 * KB);
+  a_visitor_may_fork();
   return 0;
 }

@@ -27,12 +27,30 @@ add_test(NAME module.host_preloaded COMMAND module_host ${script})
 set_tests_properties(module.host_preloaded PROPERTIES ENVIRONMENT
   "LUA_CPATH=${module_path};LD_PRELOAD=$<TARGET_FILE:scalloc_lua_preload>" PASS_REGULAR_EXPRESSION "^true true true [\n]*$")
 
+# The programs that a preloaded host starts have no Lua, as a rule; and a host may use the kit itself.
+add_test(NAME module.preloaded_children COMMAND module_host
+  "io.write(tostring(os.execute('true')), io.popen('echo started'):read(), ' ', tostring(require 'scalloc'.active()), ' ')")
+set_tests_properties(module.preloaded_children PROPERTIES ENVIRONMENT
+  "LUA_CPATH=${module_path};LD_PRELOAD=$<TARGET_FILE:scalloc_lua_preload>" PASS_REGULAR_EXPRESSION "^(truestarted true )+[\n]*$")
+add_executable(module_preloaded_kit ${module_dir}/preloaded_kit.c)
+target_include_directories(module_preloaded_kit SYSTEM PRIVATE ${LUA54_INCLUDE_DIRS})
+target_link_libraries(module_preloaded_kit PRIVATE scalloc_flags scalloc::lua_alloc_shared ${LUA54_LDFLAGS})
+set_target_properties(module_preloaded_kit PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+add_test(NAME module.preloaded_kit COMMAND module_preloaded_kit)
+set_tests_properties(module.preloaded_kit PROPERTIES ENVIRONMENT "LD_PRELOAD=$<TARGET_FILE:scalloc_lua_preload>")
+find_program(OTHER_LUA_HOST lua5.3) # another Lua, and none of its own in sight: what it has, it has
+if(OTHER_LUA_HOST)
+  add_test(NAME module.preloaded_other COMMAND ${OTHER_LUA_HOST} -e "print(_VERSION, #('x'):rep(1e6))")
+  set_tests_properties(module.preloaded_other PROPERTIES ENVIRONMENT "LD_PRELOAD=$<TARGET_FILE:scalloc_lua_preload>"
+    PASS_REGULAR_EXPRESSION "^Lua 5.3\t1000000[\n]*$")
+endif()
+
 find_program(LUAROCKS luarocks)
 find_program(LUA54_PROGRAM lua5.4)
 if(LUAROCKS AND LUA54_PROGRAM AND CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT SCALLOC_COVERAGE)
   add_test(NAME module.rock COMMAND sh ${module_dir}/rock.sh ${PROJECT_SOURCE_DIR} ${LUAROCKS})
 endif()
-foreach(test twice host_plain host_preloaded rock)
+foreach(test twice host_plain host_preloaded preloaded_children preloaded_kit preloaded_other rock)
   if(TEST module.${test})
     set_tests_properties(module.${test} PROPERTIES LABELS module TIMEOUT 120)
   endif()

@@ -2,6 +2,7 @@
 
 local json = require "dkjson"
 local scalloc = require "tests.spec.module.on_scalloc"
+local fresh = require "tests.spec.module.fresh"
 
 describe("heapdump", function()
   it("writes a line of JSON for each block", function()
@@ -44,7 +45,9 @@ end)
 
 describe("a snapshot", function()
   it("counts the live blocks by size and tag, most bytes first", function()
+    collectgarbage "stop"
     local live, rows = scalloc.stats().blocks, scalloc.snapshot():rows()
+    collectgarbage "restart"
     local blocks, last = 0, math.huge
     for _, row in ipairs(rows) do
       assert.equal(row.size * row.blocks, row.bytes)
@@ -53,6 +56,41 @@ describe("a snapshot", function()
     end
     assert.near(live, blocks, 100)
   end)
+
+  it("counts against a limit, sealed or not", function()
+    local output = fresh.run [[
+      local scalloc = require "scalloc"
+      local sizes, kept, before = {}, {}, nil
+      for i = 1, 1000 do sizes[i] = ("x"):rep(40 + i) end
+      collectgarbage() collectgarbage()
+      before = scalloc.count()
+      assert(scalloc.limit(before + 1000000)) scalloc.seal()
+      local ok, message
+      for i = 1, 1000 do
+        ok, message = pcall(scalloc.snapshot)
+        if not ok then break end
+        kept[i] = message
+      end
+      print(ok, message, #kept > 0 and #kept < 200, scalloc.count() - before > 900000)]]
+    assert.equal("false\tnot enough memory\ttrue\ttrue\n", output)
+  end)
+
+  if _VERSION >= "Lua 5.4" then
+    it("is closed with its variable, as is a profile", function()
+      local output = fresh.run [[
+        local scalloc = require "scalloc"
+        local snapshot, profile
+        do
+          local s <close> = scalloc.snapshot()
+          local p <close> = assert(scalloc.profile())
+          snapshot, profile = s, p
+          print(#s:rows() > 0)
+        end
+        print(#snapshot:rows(), profile:stop())
+        print(debug.gethook())]]
+      assert.equal("true\n0\tnil\tstopped already\n", (output:gsub("nil\n$", ""):gsub("\n\n$", "\n")))
+    end)
+  end
 
   it("differs in nothing from itself", function()
     local snapshot = scalloc.snapshot()
