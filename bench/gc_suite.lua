@@ -7,7 +7,7 @@
 -- Order of this file: what is run, one run, the schedule, tables, files.
 
 package.path = "bench/?.lua;" .. package.path
-local suite = require "suite"
+local suite, goals = require "suite", require "goals"
 local fail, map, words_of = suite.fail, suite.map, suite.words_of
 
 local BIN = "build/bin/"
@@ -271,6 +271,20 @@ local function verdict_lines(section, stats)
   return table.concat(lines, "\n") .. "\n"
 end
 
+local THROUGHPUT = { ["gcbench, 1 mutator"] = 1.5, ["gcbench, 2 mutators"] = 2 } -- times libgc's
+
+local function goals_of(section, stats)
+  local lines = {}
+  for _, case_of in ipairs(section.list) do
+    local least = THROUGHPUT[case_of.label]
+    if least then
+      lines[#lines + 1] = goals.at_least(case_of.label .. ", throughput to libgc's",
+        verdict(section, stats.trees[case_of.label], "median").to_libgc, least)
+    end
+  end
+  return lines
+end
+
 local function tables(options, stats, markdown)
   local parts = {}
   for _, section in ipairs(options.sections) do
@@ -281,6 +295,9 @@ local function tables(options, stats, markdown)
       for _, one in ipairs(section.metrics) do parts[#parts + 1] = suite.render(by_side(section, stats, one), markdown) end
     end
     if section.verdict then parts[#parts + 1] = verdict_lines(section, stats) end
+  end
+  for _, section in ipairs(options.sections) do
+    if section.verdict then parts[#parts + 1] = goals.section(goals_of(section, stats), markdown) end
   end
   return table.concat(parts, "\n")
 end

@@ -12,7 +12,7 @@ local OURS, FLOOR = "scalloc", "floor"
 local MIB = 1024 * 1024
 
 package.path = "bench/?.lua;" .. package.path
-local suite, allocators, compare = require "suite", require "allocators", require "compare"
+local suite, allocators, compare, goals = require "suite", require "allocators", require "compare", require "goals"
 local fail, read, write, shell, output_of = suite.fail, suite.read, suite.write, suite.shell, suite.output_of
 local map, words_of, numbers_of, to_json = suite.map, suite.words_of, suite.numbers_of, suite.to_json
 local last_lines, rotated, spread, render = suite.last_lines, suite.rotated, suite.spread, suite.render
@@ -172,6 +172,20 @@ local function floor_line(of_gc)
     mean(OURS, "median") / mean(FLOOR, "median"), mean(OURS, "min") / mean(FLOOR, "min"))
 end
 
+local function goals_of(options, stats)
+  local lines = {}
+  for _, gc in ipairs(options.gc) do
+    local time, memory = compare.verdict(stats[gc], "total", "median"), compare.verdict(stats[gc], "memory", "median")
+    table.move({
+      goals.at_most(gc .. " GC, time to glibc's", time.to_reference, 0.72),
+      goals.at_most(gc .. " GC, time to the best peer's", time.to_best_peer, 0.90),
+      goals.at_most(gc .. " GC, worst time of a program to its best peer's", time.worst_to_best_peer.ratio, 1.05),
+      goals.at_most(gc .. " GC, peak memory to the best peer's", memory.to_best_peer, 1),
+    }, 1, 4, #lines + 1, lines)
+  end
+  return lines
+end
+
 local function tables(options, stats, markdown)
   local parts, heading = {}, markdown and "## " or ""
   for _, gc in ipairs(options.gc) do
@@ -187,6 +201,7 @@ local function tables(options, stats, markdown)
     parts[#parts + 1] = compare.verdict_line(of_gc, "Peak memory", "memory", "median") .. "\n"
     if markdown then parts[#parts + 1] = ("![%s GC, geometric means](lua-%s.svg)\n"):format(gc, gc) end
   end
+  parts[#parts + 1] = goals.section(goals_of(options, stats), markdown)
   return table.concat(parts, "\n")
 end
 

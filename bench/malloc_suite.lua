@@ -7,7 +7,7 @@
 -- Order of this file: cases, one run, the whole schedule, tables, files.
 
 package.path = "bench/?.lua;" .. package.path
-local suite, allocators, compare = require "suite", require "allocators", require "compare"
+local suite, allocators, compare, goals = require "suite", require "allocators", require "compare", require "goals"
 local fail, map, words_of = suite.fail, suite.map, suite.words_of
 
 local LOAD, PRELOAD = "build/bin/malloc-load", "build/lib/libscalloc_preload.so"
@@ -187,10 +187,31 @@ local function probe_table(c, one, markdown)
   return (markdown and "## " or "") .. PROBE_TITLES[one.program] .. "\n\n" .. suite.render(rows, markdown)
 end
 
+-- To one peer, if it takes part.
+local function to_peer(c, lines, peer, what, key, limit)
+  local function mean(name) return compare.geometric_mean(c, name, key, "median") end
+  for _, allocator in ipairs(c.allocators) do
+    if allocator.name == peer then
+      lines[#lines + 1] = goals.at_most(("%s to %s's"):format(what, peer), mean(allocators.OURS) / mean(peer), limit)
+    end
+  end
+end
+
+local function goals_of(c)
+  local lines = {}
+  to_peer(c, lines, "mimalloc", "time", "seconds", 0.90)
+  lines[#lines + 1] = goals.at_most("worst time of a load to its best peer's",
+    compare.verdict(c, "seconds", "median").worst_to_best_peer.ratio, 1.25)
+  to_peer(c, lines, "mimalloc", "peak memory", "memory", 1)
+  to_peer(c, lines, "jemalloc", "peak memory", "memory", 1)
+  return lines
+end
+
 local function tables(options, loads, probes, markdown)
   local parts = #options.loads > 0 and load_tables(loads, markdown) or {}
   if markdown and #options.loads > 0 then parts[#parts + 1] = "![Loads on malloc, geometric means](malloc.svg)\n" end
   for _, one in ipairs(options.probes) do parts[#parts + 1] = probe_table(probes, one, markdown) end
+  if #options.loads > 0 then parts[#parts + 1] = goals.section(goals_of(loads), markdown) end
   return table.concat(parts, "\n")
 end
 

@@ -20,6 +20,7 @@ function(docs_test name)
 endfunction()
 
 docs_test(links)
+docs_test(bench)
 docs_test(names)
 docs_test(man ${PROJECT_BINARY_DIR})
 set(docs_lua "")
