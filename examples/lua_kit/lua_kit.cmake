@@ -8,7 +8,7 @@ function(add_kit_example name)
   add_dependencies(examples example-${name})
 endfunction()
 
-add_kit_example(sandbox sandbox_main.c sandbox.c sandbox_library.c)
+add_kit_example(sandbox sandbox_main.c sandbox.c sandbox_library.c sandbox_work.c)
 add_kit_example(realtime realtime.c)
 add_kit_example(leak_hunt leak_hunt.c)
 add_kit_example(server server.c)

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "sandbox_work.h"
+
 static sandbox_charge *charge_work;
 
 /* Goes on with the original, which is the guard's upvalue. */
@@ -21,37 +23,65 @@ static int guard_rep(lua_State *L) {
   size_t length;
   luaL_checklstring(L, 1, &length);
   lua_Integer times = luaL_checkinteger(L, 2);
-  if (times > 0) charge_work(L, (double)times * (1 + (double)length / 64));
+  if (times > 0) charge_work(L, (double)times * (WORK_STEP + (double)length / 64));
   return go_on(L);
 }
 
-/*
- * string.find, match, gmatch, gsub: a pattern with k unbounded repetitions may look at a subject of n bytes n^(k + 1) times; this
- * is refused before it begins if it is too much.
- */
-static int guard_pattern(lua_State *L) {
-  size_t length, pattern_length;
-  luaL_checklstring(L, 1, &length);
-  const char *pattern = luaL_checklstring(L, 2, &pattern_length);
-  double work = (double)length + 1, most = 1e15;
-  if (pattern[0] == '^') work = 1;
-  for (size_t i = 0; i < pattern_length && work < most; i++) {
-    if (pattern[i] == '%' && ++i < pattern_length && pattern[i] != 'b') continue;
-    if (i < pattern_length && strchr("*+-b", pattern[i]) != NULL) work *= (double)length + 1;
-  }
-  charge_work(L, work / 16);
+/* Functions that go through the bytes of their arguments once. */
+static int guard_text(lua_State *L) {
+  for (int i = lua_gettop(L); i > 0; i--)
+    if (lua_type(L, i) == LUA_TSTRING) charge_work(L, WORK_TEXT * (double)lua_rawlen(L, i));
   return go_on(L);
 }
 
-/* table.insert, remove, concat, unpack, sort, move: a table's length may be a lie of its metatable, or a border far away. */
-static int guard_table(lua_State *L) {
+/* What a pattern may take at the worst is charged before it begins, though it may take much less. */
+static int guard_with(lua_State *L, bool anchors, bool may_be_plain) {
+  size_t subject, length;
+  luaL_checklstring(L, 1, &subject);
+  const char *pattern = luaL_checklstring(L, 2, &length);
+  bool plain = may_be_plain && (lua_toboolean(L, 4) || is_plain(pattern, length));
+  charge_work(L, plain ? work_of_plain_find(subject, length) : work_of_pattern(subject, pattern, length, anchors));
+  return go_on(L);
+}
+
+static int guard_find(lua_State *L) { return guard_with(L, true, true); }
+static int guard_match(lua_State *L) { return guard_with(L, true, false); }
+static int guard_gmatch(lua_State *L) { return guard_with(L, false, false); }
+
+/* string.gsub: each match may go through the replacement, which need not put anything out. */
+static int guard_gsub(lua_State *L) {
+  size_t subject, length = 0;
+  double parts = 1;
+  luaL_checklstring(L, 1, &subject);
+  const char *with = lua_type(L, 3) == LUA_TSTRING ? lua_tolstring(L, 3, &length) : NULL;
+  charge_work(L, WORK_TEXT * (double)length);
+  for (size_t i = 0; with && i < length; i++) parts += with[i] == '%';
+  charge_work(L, WORK_STEP * ((double)subject + 1) * (parts + (double)length / 64));
+  return guard_with(L, true, false);
+}
+
+/* The elements that table.insert, remove, concat, unpack, sort and move may touch: a length may be a lie, or a border far away. */
+static double elements(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
-  double work = (double)lua_rawlen(L, 1);
+  double count = (double)lua_rawlen(L, 1);
   for (int i = 1; i <= 5; i++) {
-    if (lua_istable(L, i) && lua_getmetatable(L, i)) return luaL_error(L, "the table has a metatable");
-    if (lua_isinteger(L, i)) work += fabs((double)lua_tointeger(L, i));
+    if (lua_istable(L, i) && lua_getmetatable(L, i)) luaL_error(L, "the table has a metatable");
+    if (lua_isinteger(L, i)) count += fabs((double)lua_tointeger(L, i));
   }
-  charge_work(L, work);
+  return count;
+}
+
+static int guard_table(lua_State *L) {
+  charge_work(L, WORK_ELEMENT * elements(L));
+  return go_on(L);
+}
+
+/* table.sort: its comparisons, three times as many as there must be; what a function compares is charged as it runs. */
+static int guard_sort(lua_State *L) {
+  double count = elements(L), each = WORK_ELEMENT;
+  charge_work(L, WORK_ELEMENT * count);
+  if (lua_isnoneornil(L, 2)) each = work_of_comparison(L, 1, (lua_Integer)lua_rawlen(L, 1), charge_work);
+  charge_work(L, 3 * count * log2(count + 2) * each);
   return go_on(L);
 }
 
@@ -59,7 +89,7 @@ static int guard_table(lua_State *L) {
 static int guard_load(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
-  charge_work(L, (double)length);
+  charge_work(L, WORK_SOURCE * (double)length);
   if (luaL_loadbufferx(L, text, length, luaL_optstring(L, 2, "=load"), "t") == LUA_OK) return 1;
   luaL_pushfail(L);
   lua_insert(L, -2);
@@ -125,7 +155,7 @@ static const entry allowed[] = {
     {"_G", "rawlen", NULL},
     {"_G", "rawset", NULL},
     {"_G", "select", NULL},
-    {"_G", "tonumber", NULL},
+    {"_G", "tonumber", guard_text},
     {"_G", "tostring", NULL},
     {"_G", "type", NULL},
     {"_G", "load", guard_load},
@@ -141,30 +171,30 @@ static const entry allowed[] = {
     {"coroutine", "wrap", new_wrap},
     {"math", NULL, NULL},
     {"utf8", "char", NULL},
-    {"utf8", "codepoint", NULL},
-    {"utf8", "len", NULL},
+    {"utf8", "codepoint", guard_text},
+    {"utf8", "len", guard_text},
     {"utf8", "charpattern", NULL},
     {"os", "time", NULL},
     {"os", "clock", NULL},
     {"string", "byte", NULL},
     {"string", "char", NULL},
-    {"string", "format", NULL},
+    {"string", "format", guard_text},
     {"string", "len", NULL},
-    {"string", "lower", NULL},
-    {"string", "upper", NULL},
-    {"string", "reverse", NULL},
+    {"string", "lower", guard_text},
+    {"string", "upper", guard_text},
+    {"string", "reverse", guard_text},
     {"string", "sub", NULL},
     {"string", "rep", guard_rep},
-    {"string", "find", guard_pattern},
-    {"string", "match", guard_pattern},
-    {"string", "gmatch", guard_pattern},
-    {"string", "gsub", guard_pattern},
+    {"string", "find", guard_find},
+    {"string", "match", guard_match},
+    {"string", "gmatch", guard_gmatch},
+    {"string", "gsub", guard_gsub},
     {"table", "concat", guard_table},
     {"table", "insert", guard_table},
     {"table", "move", guard_table},
     {"table", "pack", NULL},
     {"table", "remove", guard_table},
-    {"table", "sort", guard_table},
+    {"table", "sort", guard_sort},
     {"table", "unpack", guard_table},
 };
 

@@ -456,7 +456,12 @@ static void threads_share_a_heap(unsigned flags, size_t prealloc) {
   scalloc_lua_heap *heap = new_heap(SCALLOC_LUA_SHARED | flags, prealloc);
   pthread_t threads[THREADS];
   for (int i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, share, heap) == 0);
-  for (int i = 0; i < 100; i++) CHECK_INT(scalloc_lua_used(heap) + stats_of(heap).blocks, >=, 0); /* while they work */
+  for (int i = 0; i < 100; i++) { /* while they work, each look is of one moment */
+    scalloc_lua_stats s = stats_of(heap);
+    CHECK_INT(s.used, <=, s.peak);
+    CHECK_INT(s.used, >=, 8 * s.blocks);
+    CHECK_INT(s.used, <=, 1100 * s.blocks);
+  }
   for (int i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
   size_t used = 0;
   for (size_t i = 0; i < LENGTH(exchange); i++)

@@ -104,11 +104,32 @@ static void each_growth_may_fail(unsigned flags, long step) {
   check_all_returned(before);
 }
 
-/* A state that is made by us, published, marked for FAST: every one of its growths. */
-static void newstate_leaves_nothing(void) {
+/* A state that is made by us, published, marked for FAST: each of its growths fails, and nothing is left in its heap. */
+static void newstate_leaves_nothing(unsigned flags) {
   stats before = stats_now();
-  run_self_ok("no memory", (char *[]){(char *)(uintptr_t) "SCALLOC_LIMIT_BYTES=1", NULL}, 0);
+  long n = 0;
+  for (bool made = false; !made; n++) {
+    scalloc_lua_heap *heap = new_heap(flags);
+    scalloc_lua_fail_after(heap, n);
+    lua_State *L = scalloc_lua_newstate_in(heap);
+    scalloc_lua_fail_after(heap, -1);
+    made = L != NULL;
+    if (made) {
+      luaL_openlibs(L);
+      scalloc_lua_close(L, SCALLOC_LUA_CLOSE_FAST);
+    } else {
+      check_empty(heap);
+      scalloc_lua_heap_destroy(heap);
+    }
+    check_heap();
+  }
+  CHECK_INT(n, >, 50); /* those of lua_newstate, and some of ours */
   check_all_returned(before);
+}
+
+/* The process has no memory at all. */
+static void newstate_may_find_no_memory(void) {
+  run_self_ok("no memory", (char *[]){(char *)(uintptr_t) "SCALLOC_LIMIT_BYTES=1", NULL}, 0);
 }
 
 /* ---- the shim ------------------------------------------------------------------------------------------------------------------- */
@@ -209,7 +230,8 @@ int main(int argc, char **argv) {
     a_state_is_made_or_not(sets[i]);
     each_growth_may_fail(sets[i], i ? 37 : 1);
     both_sides_keep_the_contract(sets[i]);
+    newstate_leaves_nothing(sets[i]);
   }
-  newstate_leaves_nothing();
+  newstate_may_find_no_memory();
   return 0;
 }

@@ -290,29 +290,71 @@ static void a_script_cannot_forge_a_failure(void) {
   scalloc_lua_close(L, SCALLOC_LUA_CLOSE_FULL);
 }
 
-/* The smallest limit that a program can live with: one byte less must be an error at some point, and no limit a crash. */
-static void every_limit_near_the_live_set_is_survived(void) {
+static int run_with(lua_State *L, size_t limit) {
   static const char script[] = "local live = {} for i = 1, 200 do live[i] = {i, tostring(i)} end\n"
                                "for i = 1, 2000 do live[i % 200 + 1] = {i, tostring(i)} end";
-  bool succeeded = false, failed = false;
+  scalloc_lua_heap *heap = scalloc_lua_heap_of(L);
+  scalloc_lua_limit(heap, 0, limit);
+  scalloc_lua_peak(heap, true);
+  size_t began = scalloc_lua_used(heap);
+  int status = luaL_loadstring(L, script);
+  if (status == LUA_OK) status = lua_pcall(L, 0, 0, 0);
+  CHECK(status == LUA_OK || status == LUA_ERRMEM);
+  CHECK_INT(scalloc_lua_peak(heap, false), <=, limit > began ? limit : began);
+  lua_settop(L, 0);
+  lua_gc(L, LUA_GCCOLLECT);
+  return status;
+}
+
+/* No limit is a crash: byte by byte above the live set, in steps, and byte by byte where the program first can live. */
+static void every_limit_near_the_live_set_is_survived(void) {
   lua_State *L = new_state(0);
   scalloc_lua_heap *heap = scalloc_lua_heap_of(L);
   lua_gc(L, LUA_GCCOLLECT);
   scalloc_lua_arm(heap);
-  for (size_t i = 0, base = scalloc_lua_used(heap); i < 40000; i += i < 200 ? 1 : 97) {
-    scalloc_lua_limit(heap, 0, base + i);
-    int status = luaL_loadstring(L, script);
-    if (status == LUA_OK) status = lua_pcall(L, 0, 0, 0);
-    CHECK(status == LUA_OK || status == LUA_ERRMEM);
-    if (status == LUA_OK) succeeded = true;
-    if (status != LUA_OK) failed = true;
-    CHECK_INT(scalloc_lua_used(heap), <=, base + i > base + 2000 ? base + i : base + 2000);
-    lua_settop(L, 0);
-    lua_gc(L, LUA_GCCOLLECT);
+  size_t base = scalloc_lua_used(heap), enough = 0;
+  bool failed = false;
+  for (size_t i = 0; i < 40000; i += i < 200 ? 1 : 97) {
+    bool good = run_with(L, base + i) == LUA_OK;
+    if (good && enough == 0) enough = i;
+    failed = failed || !good;
   }
-  CHECK(succeeded && failed);
+  CHECK(enough > 0 && failed);
+  failed = false;
+  for (size_t i = enough - 150; i < enough + 50; i++) failed = run_with(L, base + i) != LUA_OK || failed;
+  CHECK(failed && run_with(L, base + 100000) == LUA_OK);
   scalloc_lua_close(L, SCALLOC_LUA_CLOSE_FULL);
   check_heap();
+}
+
+/* ---- finalizers at the close ----------------------------------------------------------------------------------------------- */
+
+static int finalized, refused;
+
+static int note_end(lua_State *L) {
+  finalized++;
+  int status = luaL_loadstring(L, "local t = {} for k = 1, 1e7 do t[k] = {k} end");
+  if (status == LUA_OK) status = lua_pcall(L, 0, 0, 0);
+  refused += status == LUA_ERRMEM;
+  return 0;
+}
+
+/* Armed, they are refused, one after the other, and the close goes on to its end; the limit holds to the last of them. */
+static void finalizers_stay_within_the_limit(void) {
+  stats before = stats_now();
+  for (int mode = SCALLOC_LUA_CLOSE_FULL; mode <= SCALLOC_LUA_CLOSE_FAST; mode++) {
+    lua_State *L = new_state(2 * MB);
+    lua_register(L, "note_end", note_end);
+    scalloc_lua_arm(scalloc_lua_heap_of(L));
+    CHECK(luaL_dostring(L, "x = {} for i = 1, 5 do x[i] = setmetatable({}, {__gc = note_end}) end\n"
+                           "for i = 6, 10 do x[i] = setmetatable({}, {__gc = function() note_end() error {} end}) end") == 0);
+    finalized = refused = 0;
+    scalloc_lua_close(L, (scalloc_lua_close_mode)mode);
+    CHECK_INT(finalized, ==, 10);
+    CHECK_INT(refused, ==, 10);
+    check_heap();
+  }
+  check_all_returned(before);
 }
 
 /* ---- budgets ------------------------------------------------------------------------------------------------------------- */
@@ -394,6 +436,8 @@ static void growths_fail_from_the_nth_on(void) {
 }
 
 int main(void) {
+  without_quarantine();
+  scalloc_free(scalloc_malloc(1));
   a_limit_acts_to_the_byte_and_only_while_armed();
   arms_nest();
   a_limit_may_be_below_what_is_used();
@@ -404,6 +448,7 @@ int main(void) {
   an_emergency_is_no_failure();
   a_script_cannot_forge_a_failure();
   every_limit_near_the_live_set_is_survived();
+  finalizers_stay_within_the_limit();
   budgets_nest();
   growths_fail_from_the_nth_on();
   return 0;
