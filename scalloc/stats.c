@@ -1,5 +1,5 @@
 /*
- * stats.c - scalloc_stats_json and scalloc_find: what the heap tells about itself.
+ * stats.c - scalloc_stats_json, scalloc_stats_prometheus and scalloc_find: what the heap tells about itself.
  */
 #include <stdio.h>
 
@@ -14,23 +14,78 @@
 #include "track.h"
 #include "walk.h"
 
-size_t scalloc_stats_json(char *buffer, size_t size) {
-  walk_totals t = walk_all();
-  uint64_t remote = heap_remote_frees_without_heap(), adoptions = 0;
+typedef struct {
+  walk_totals spans;
+  unsigned opened; /* spans below the high-water mark */
+  unsigned long long remote_frees, adoptions;
+} figures;
+
+static figures figures_now(void) {
   uint32_t high = arena_high_water();
+  figures f = {.spans = walk_all(), .opened = high ? high - 1 : 0, .remote_frees = heap_remote_frees_without_heap()};
   for (uint32_t id = 1; id <= heap_count(); id++) {
-    remote += heap_at(id)->remote_frees;
-    adoptions += heap_at(id)->adoptions;
+    f.remote_frees += heap_at(id)->remote_frees;
+    f.adoptions += heap_at(id)->adoptions;
   }
-  int n = snprintf(buffer, size,
-                   "{\"arena\":{\"reserved_bytes\":%zu,\"spans_opened\":%u},"
-                   "\"spans\":{\"hot\":%zu,\"floating\":%zu,\"reusable\":%zu,\"pooled\":%zu,\"large\":%zu},"
-                   "\"bytes\":{\"live\":%zu,\"committed\":%zu,\"page_tables\":%zu,\"limit\":%zu},"
-                   "\"counts\":{\"purges\":%zu,\"remote_frees\":%llu,\"adoptions\":%llu}}",
-                   (size_t)arena.spans << SPAN_SHIFT, high ? high - 1 : 0, t.hot, t.floating, t.reusable, t.pooled, t.large,
-                   t.live, t.committed, t.backed * PAGE, options.limit_bytes, purge_count(), (unsigned long long)remote,
-                   (unsigned long long)adoptions);
-  return n < 0 ? 0 : (size_t)n;
+  return f;
+}
+
+static size_t length_of(int printed) { return printed < 0 ? 0 : (size_t)printed; }
+
+size_t scalloc_stats_json(char *buffer, size_t size) {
+  figures f = figures_now();
+  const walk_totals *t = &f.spans;
+  return length_of(snprintf(buffer, size,
+                            "{\"arena\":{\"reserved_bytes\":%zu,\"spans_opened\":%u},"
+                            "\"spans\":{\"hot\":%zu,\"floating\":%zu,\"reusable\":%zu,\"pooled\":%zu,\"large\":%zu},"
+                            "\"bytes\":{\"live\":%zu,\"committed\":%zu,\"page_tables\":%zu,\"limit\":%zu},"
+                            "\"counts\":{\"purges\":%zu,\"remote_frees\":%llu,\"adoptions\":%llu}}",
+                            (size_t)arena.spans << SPAN_SHIFT, f.opened, t->hot, t->floating, t->reusable, t->pooled, t->large,
+                            t->live, t->committed, t->backed * PAGE, options.limit_bytes, purge_count(), f.remote_frees,
+                            f.adoptions));
+}
+
+size_t scalloc_stats_prometheus(char *buffer, size_t size) {
+  figures f = figures_now();
+  const walk_totals *t = &f.spans;
+  return length_of(snprintf(buffer, size,
+                            "# HELP scalloc_arena_reserved_bytes Address space of the arena.\n"
+                            "# TYPE scalloc_arena_reserved_bytes gauge\n"
+                            "scalloc_arena_reserved_bytes %zu\n"
+                            "# HELP scalloc_arena_spans_opened Spans of 2 MiB that were ever used.\n"
+                            "# TYPE scalloc_arena_spans_opened gauge\n"
+                            "scalloc_arena_spans_opened %u\n"
+                            "# HELP scalloc_spans Spans by state.\n"
+                            "# TYPE scalloc_spans gauge\n"
+                            "scalloc_spans{state=\"hot\"} %zu\n"
+                            "scalloc_spans{state=\"floating\"} %zu\n"
+                            "scalloc_spans{state=\"reusable\"} %zu\n"
+                            "scalloc_spans{state=\"pooled\"} %zu\n"
+                            "scalloc_spans{state=\"large\"} %zu\n"
+                            "# HELP scalloc_live_bytes Bytes of blocks in use.\n"
+                            "# TYPE scalloc_live_bytes gauge\n"
+                            "scalloc_live_bytes %zu\n"
+                            "# HELP scalloc_committed_bytes Memory of spans that may be backed by pages.\n"
+                            "# TYPE scalloc_committed_bytes gauge\n"
+                            "scalloc_committed_bytes %zu\n"
+                            "# HELP scalloc_page_tables_bytes Page tables of that memory.\n"
+                            "# TYPE scalloc_page_tables_bytes gauge\n"
+                            "scalloc_page_tables_bytes %zu\n"
+                            "# HELP scalloc_limit_bytes SCALLOC_LIMIT_BYTES; 0: no limit.\n"
+                            "# TYPE scalloc_limit_bytes gauge\n"
+                            "scalloc_limit_bytes %zu\n"
+                            "# HELP scalloc_purges_total Spans whose pages went back to the operating system.\n"
+                            "# TYPE scalloc_purges_total counter\n"
+                            "scalloc_purges_total %zu\n"
+                            "# HELP scalloc_remote_frees_total Frees of blocks of another thread's spans.\n"
+                            "# TYPE scalloc_remote_frees_total counter\n"
+                            "scalloc_remote_frees_total %llu\n"
+                            "# HELP scalloc_adoptions_total Spans of ended threads that others took over.\n"
+                            "# TYPE scalloc_adoptions_total counter\n"
+                            "scalloc_adoptions_total %llu\n",
+                            (size_t)arena.spans << SPAN_SHIFT, f.opened, t->hot, t->floating, t->reusable, t->pooled, t->large,
+                            t->live, t->committed, t->backed * PAGE, options.limit_bytes, purge_count(), f.remote_frees,
+                            f.adoptions));
 }
 
 /* In a cell that no heap has, all of it is a block that is not live. */

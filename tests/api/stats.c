@@ -1,4 +1,4 @@
-/* scalloc_stats_json: well-formed, cut like snprintf, and its numbers add up. */
+/* scalloc_stats_json and scalloc_stats_prometheus: well-formed, cut like snprintf, and their numbers add up. */
 #include "../test.h"
 #include <ctype.h>
 #include <pthread.h>
@@ -48,19 +48,62 @@ static void it_is_one_json_object(void) {
   stats_parse(json); /* every key is there */
 }
 
-static void it_is_cut_like_snprintf(void) {
+static void is_cut_like_snprintf(size_t (*print)(char *buffer, size_t size)) {
   char whole[4096], part[4096];
-  size_t length = scalloc_stats_json(whole, sizeof whole);
+  size_t length = print(whole, sizeof whole);
   CHECK(length > 0 && length < sizeof whole);
-  CHECK_INT(scalloc_stats_json(NULL, 0), ==, length);
+  CHECK_INT(print(NULL, 0), ==, length);
   for (size_t size = 0; size <= length + 2; size++) {
     memset(part, 'x', sizeof part);
-    CHECK_INT(scalloc_stats_json(part, size), ==, length);
+    CHECK_INT(print(part, size), ==, length);
     size_t kept = size == 0 ? 0 : size - 1 < length ? size - 1 : length;
     CHECK(memcmp(part, whole, kept) == 0);
     if (size > 0) CHECK(part[kept] == 0);
     CHECK(all_bytes(part + (size < kept + 1 ? size : kept + 1), sizeof part - length - 3, 'x')); /* nothing behind it */
   }
+}
+
+static void both_are_cut_like_snprintf(void) {
+  is_cut_like_snprintf(scalloc_stats_json);
+  is_cut_like_snprintf(scalloc_stats_prometheus);
+}
+
+/* ---- the text that Prometheus scrapes --------------------------------------------------------------------------------- */
+
+/* The value of one sample, whose family was told to be of that type just before its first one. */
+static long long sample(const char *text, const char *type, const char *family, const char *labels) {
+  char head[128], line[128];
+  long long number;
+  int length;
+  snprintf(head, sizeof head, "\n# TYPE %s %s\n%s", family, type, family);
+  CHECK(strstr(text, head) != NULL);
+  snprintf(line, sizeof line, "\n%s%s ", family, labels);
+  const char *at = strstr(text, line);
+  CHECK(at != NULL);
+  CHECK(sscanf(at + strlen(line), "%lld%n", &number, &length) == 1 && at[strlen(line) + (size_t)length] == '\n');
+  CHECK(strstr(at + 1, line) == NULL); /* once */
+  return number;
+}
+
+static void prometheus_gets_the_same_figures(void) {
+  char text[4096];
+  stats s = stats_now();
+  size_t length = scalloc_stats_prometheus(text, sizeof text);
+  CHECK(length < sizeof text && length == strlen(text) && text[length - 1] == '\n' && strncmp(text, "# HELP ", 7) == 0);
+  CHECK_INT(sample(text, "gauge", "scalloc_arena_reserved_bytes", ""), ==, s.reserved);
+  CHECK_INT(sample(text, "gauge", "scalloc_arena_spans_opened", ""), ==, s.opened);
+  CHECK_INT(sample(text, "gauge", "scalloc_spans", "{state=\"hot\"}"), ==, s.hot);
+  CHECK_INT(sample(text, "gauge", "scalloc_spans", "{state=\"floating\"}"), ==, s.floating);
+  CHECK_INT(sample(text, "gauge", "scalloc_spans", "{state=\"reusable\"}"), ==, s.reusable);
+  CHECK_INT(sample(text, "gauge", "scalloc_spans", "{state=\"pooled\"}"), ==, s.pooled);
+  CHECK_INT(sample(text, "gauge", "scalloc_spans", "{state=\"large\"}"), ==, s.large);
+  CHECK_INT(sample(text, "gauge", "scalloc_live_bytes", ""), ==, s.live);
+  CHECK_INT(sample(text, "gauge", "scalloc_committed_bytes", ""), ==, s.committed);
+  CHECK_INT(sample(text, "gauge", "scalloc_page_tables_bytes", ""), ==, s.page_tables);
+  CHECK_INT(sample(text, "gauge", "scalloc_limit_bytes", ""), ==, s.limit);
+  CHECK_INT(sample(text, "counter", "scalloc_purges_total", ""), ==, s.purges);
+  CHECK_INT(sample(text, "counter", "scalloc_remote_frees_total", ""), ==, s.remote_frees);
+  CHECK_INT(sample(text, "counter", "scalloc_adoptions_total", ""), ==, s.adoptions);
 }
 
 /* ---- the numbers ----------------------------------------------------------------------------------------------------- */
@@ -148,7 +191,8 @@ int main(void) {
   it_is_one_json_object(); /* before the first allocation */
   scalloc_free(scalloc_malloc(1));
   it_is_one_json_object();
-  it_is_cut_like_snprintf();
+  both_are_cut_like_snprintf();
+  prometheus_gets_the_same_figures();
   check_span_sum(stats_now());
   live_is_what_is_handed_out(16, 10 * MB);
   live_is_what_is_handed_out(100, 20 * MB);
@@ -160,7 +204,8 @@ int main(void) {
   a_purge_is_counted();
   frees_by_other_threads_are_counted();
   it_is_one_json_object();
-  it_is_cut_like_snprintf();
+  both_are_cut_like_snprintf();
+  prometheus_gets_the_same_figures();
   check_heap();
   return 0;
 }

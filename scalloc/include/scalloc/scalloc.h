@@ -120,6 +120,13 @@ SCALLOC_API size_t scalloc_purge(void);
 SCALLOC_API size_t scalloc_stats_json(char *buffer, size_t size);
 
 /*
+ * The same figures as text that Prometheus scrapes (exposition format 0.0.4), for a program's own /metrics: about 2 KB. Gauges
+ * scalloc_{live,committed,page_tables,limit,arena_reserved}_bytes, scalloc_arena_spans_opened, scalloc_spans{state}; counters
+ * scalloc_{purges,remote_frees,adoptions}_total. Cut and counted like scalloc_stats_json.
+ */
+SCALLOC_API size_t scalloc_stats_prometheus(char *buffer, size_t size);
+
+/*
  * Walks every span and holds it to the invariants of the allocator; call it when no other thread allocates or frees.
  * False: the first violation is described in `why` (at most `size` bytes; may be NULL with size 0).
  */
