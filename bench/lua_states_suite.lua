@@ -144,6 +144,32 @@ local function purge_line(samples, cases)
   end
 end
 
+-- What the figures are held to: a close of FAST and a life of a small state with FAST, memory of an idle one.
+local GOALS = {
+  { section = "close", side = "scalloc FAST", text = "a FAST close of a state without the generational mode takes %.3f ms; the goal is 1 ms",
+    applies = function(case) return not case.label:find("generational", 1, true) end, most = 1e-3, scale = 1e3 },
+  { section = "cycle", side = "scalloc FAST", text = "a state is made and closed in %.3f of glibc's time; the goal is 0.8", most = 0.8, ratio = true },
+  { section = "idle", side = allocators.OURS, text = "an idle state takes %.3f of glibc's memory; the goal is 1.0", most = 1.0, ratio = true },
+}
+
+local function verdict_of(samples, case, goal)
+  local key = case.metric.key
+  local mine, reference = spread_of(samples, case, goal.side, key), spread_of(samples, case, case.sides[1].name, key)
+  if not mine or (goal.applies and not goal.applies(case)) then return nil end
+  local value = goal.ratio and mine.median / reference.median or mine.median
+  return ("%s: %s: %s."):format(value <= goal.most and "reached" or "MISSED", case.label, goal.text:format(value * (goal.scale or 1)))
+end
+
+local function verdict_lines(samples, cases)
+  local lines = {}
+  for _, goal in ipairs(GOALS) do
+    for _, case in ipairs(cases) do
+      if case.section == goal.section then lines[#lines + 1] = verdict_of(samples, case, goal) end
+    end
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
 local function tables(samples, cases, markdown)
   local parts = { "Median [least-most] (ratio of medians to glibc's)\n" }
   for _, section in ipairs(SECTIONS) do
@@ -154,6 +180,8 @@ local function tables(samples, cases, markdown)
     end
   end
   parts[#parts + 1] = purge_line(samples, cases)
+  parts[#parts + 1] = (markdown and "## " or "") .. "Against the goals\n"
+  parts[#parts + 1] = verdict_lines(samples, cases)
   return table.concat(parts, "\n")
 end
 

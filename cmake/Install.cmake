@@ -69,6 +69,7 @@ endif()
 if(TARGET scalloc_module_5.4)
   install(FILES ${PROJECT_SOURCE_DIR}/lua_alloc/module/library/scalloc.lua DESTINATION ${CMAKE_INSTALL_DATADIR}/scalloc/library
     COMPONENT lua)
+  install(FILES ${PROJECT_SOURCE_DIR}/lua_alloc/module/config.json DESTINATION ${CMAKE_INSTALL_DATADIR}/scalloc COMPONENT lua)
 endif()
 foreach(version 5.1 5.3 5.4)
   if(TARGET scalloc_module_${version})

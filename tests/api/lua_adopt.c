@@ -163,6 +163,44 @@ static void states_on_our_heaps_change_over_too(void) {
   check_all_returned(before);
 }
 
+static int release_inside(lua_State *L) {
+  CHECK(!scalloc_lua_release(L)); /* the call that is open has the heap's budget to put back */
+  return 0;
+}
+
+static void a_call_with_a_budget_keeps_its_heap(void) {
+  stats before = stats_now();
+  static const size_t budgets[] = {4000, SIZE_MAX};
+  ledger l = {0};
+  lua_State *L = counted_state(&l);
+  scalloc_lua_heap *heap = adopt(L, 0);
+  for (size_t i = 0; i < LENGTH(budgets); i++) {
+    lua_pushcfunction(L, release_inside);
+    CHECK_INT(scalloc_lua_pcall(L, 0, 0, 0, budgets[i]), ==, LUA_OK);
+    CHECK(scalloc_lua_heap_of(L) == heap);
+  }
+  CHECK(scalloc_lua_release(L));
+  lua_close(L);
+  CHECK_INT(l.blocks, ==, 0);
+  check_all_returned(before);
+}
+
+/* The host adopts the state while a script profiles it: the profile is of the heap before, and ends. */
+static void a_profile_ends_with_its_heap(void) {
+  scalloc_lua_config config = {.size = sizeof config, .flags = SCALLOC_LUA_STATS};
+  for (unsigned flags = 0; flags <= SCALLOC_LUA_STATS; flags += SCALLOC_LUA_STATS) {
+    lua_State *L = scalloc_lua_newstate(&config);
+    CHECK(L != NULL && scalloc_lua_openlibs(L) == LUA_OK);
+    luaL_requiref(L, "scalloc", luaopen_scalloc, 1);
+    run(L, "profile = assert(scalloc.profile())");
+    adopt(L, flags);
+    run(L, "local t = {} for i = 1, 100 do t[i] = {i} end\n"
+           "local result, message = profile:stop() assert(result == nil and message:find 'has left the heap')");
+    run(L, "assert(not debug.gethook() and select(2, profile:stop()) == 'stopped already')");
+    scalloc_lua_close(L, SCALLOC_LUA_CLOSE_FULL);
+  }
+}
+
 static void there_may_be_no_memory(void) {
   ledger l = {0};
   lua_State *L = counted_state(&l);
@@ -184,6 +222,8 @@ int main(void) {
   limits_hold_for_adopted_states();
   a_state_goes_back();
   states_on_our_heaps_change_over_too();
+  a_call_with_a_budget_keeps_its_heap();
+  a_profile_ends_with_its_heap();
   there_may_be_no_memory();
   return 0;
 }

@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 #include <scalloc/lua_alloc.h>
+#include <signal.h>
 
 static scalloc_lua_heap *new_heap(unsigned flags) {
   scalloc_lua_config config = {.size = sizeof config, .flags = flags};
@@ -132,6 +133,21 @@ static void newstate_may_find_no_memory(void) {
   run_self_ok("no memory", (char *[]){(char *)(uintptr_t) "SCALLOC_LIMIT_BYTES=1", NULL}, 0);
 }
 
+/* ---- free ---------------------------------------------------------------------------------------------------------------------- */
+
+static void give_to_free(void) {
+  setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+  scalloc_free(scalloc_lua_alloc(new_heap(0), NULL, 5, 56));
+}
+
+/* A block of a state's heap is none of free's; on a heap with flags, and in the checked build, free does not notice. */
+static void free_takes_no_block_of_lua(void) {
+  if (TEST_TRACKED) return;
+  child result = run_self("free", (char *[]){NULL}, 0);
+  CHECK(!result.exited && result.code == SIGABRT);
+  CHECK(strncmp(result.err, "scalloc: invalid pointer ", 25) == 0 && strstr(result.err, "belongs to a Lua heap"));
+}
+
 /* ---- the shim ------------------------------------------------------------------------------------------------------------------- */
 
 enum { ENTRIES = 1 << 18 };
@@ -223,6 +239,7 @@ static void both_sides_keep_the_contract(unsigned flags) {
 int main(int argc, char **argv) {
   static const unsigned sets[] = {0, SCALLOC_LUA_STATS | SCALLOC_LUA_GUARD | SCALLOC_LUA_ZERO_ON_FREE, SCALLOC_LUA_SHARED,
                                   SCALLOC_LUA_TAG_SEGREGATE};
+  if (argc > 1 && strcmp(argv[1], "free") == 0) return give_to_free(), 0;
   if (argc > 1) return strcmp(argv[1], "no memory") != 0 || scalloc_lua_newstate(NULL) != NULL;
   without_quarantine();
   scalloc_free(scalloc_malloc(1));
@@ -233,5 +250,6 @@ int main(int argc, char **argv) {
     newstate_leaves_nothing(sets[i]);
   }
   newstate_may_find_no_memory();
+  free_takes_no_block_of_lua();
   return 0;
 }

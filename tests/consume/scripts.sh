@@ -4,6 +4,7 @@
 [ -e "$prefix/lib/lua/5.4/scalloc.so" ] || exit 77
 unset LUA_INIT LUA_INIT_5_4 LUA_INIT_5_3 LUA_PATH LUA_CPATH
 [ -s "$prefix/share/scalloc/library/scalloc.lua" ] || complain 'the types for editors are not installed'
+[ -s "$prefix/share/scalloc/config.json" ] || complain 'they are no addon: config.json is not installed'
 
 cat >script.lua <<'END'
 local scalloc = require "scalloc"
