@@ -4,6 +4,7 @@
 #include <lualib.h>
 #include <pthread.h>
 #include <scalloc/lua_alloc.h>
+#include <sched.h>
 
 enum { STATES = 12, THREADS = 4, TURNS = 60 };
 
@@ -81,11 +82,15 @@ static void states_go_from_thread_to_thread(void) {
 
 /* ---- a heap that threads use together, under a state that was adopted ---------------------------------------------------- */
 
+static bool enough;
+static size_t borrowed;
+
 static void *borrow(void *heap) {
-  for (int i = 0; i < 200000; i++) {
+  while (!__atomic_load_n(&enough, __ATOMIC_ACQUIRE)) {
     void *block = scalloc_lua_alloc_shared(heap, NULL, 0, 48);
     CHECK(block != NULL);
     scalloc_lua_alloc_shared(heap, block, 48, 0);
+    __atomic_add_fetch(&borrowed, 1, __ATOMIC_RELAXED);
   }
   return NULL;
 }
@@ -99,8 +104,10 @@ static void an_adopted_heap_is_shared(void) {
   scalloc_lua_heap *heap = scalloc_lua_adopt(L, &config);
   pthread_t thread;
   CHECK(heap != NULL && pthread_create(&thread, NULL, borrow, heap) == 0);
+  while (__atomic_load_n(&borrowed, __ATOMIC_RELAXED) < 100) sched_yield();
   CHECK(luaL_dostring(L, "t = nil for i = 1, 20000 do u[i][1] = i u[i][2] = i end") == LUA_OK);
   lua_gc(L, LUA_GCCOLLECT);
+  __atomic_store_n(&enough, true, __ATOMIC_RELEASE);
   CHECK(pthread_join(thread, NULL) == 0);
   CHECK_INT(scalloc_lua_used(heap), ==, (size_t)lua_gc(L, LUA_GCCOUNT) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB));
   scalloc_lua_close(L, SCALLOC_LUA_CLOSE_FULL);
