@@ -102,6 +102,7 @@ if(SCALLOC_CHECKED)
 endif()
 
 # Man pages. scalloc(3) is for whoever compiles, the others for the programs that are there.
+install(FILES ${PROJECT_SOURCE_DIR}/scalloc/scalloc-gdb.py DESTINATION ${CMAKE_INSTALL_DATADIR}/scalloc COMPONENT development)
 install(FILES ${PROJECT_SOURCE_DIR}/docs/man/scalloc.3 DESTINATION ${CMAKE_INSTALL_MANDIR}/man3 COMPONENT development)
 foreach(program scalloc-lua scalloc-run)
   if(TARGET ${program})

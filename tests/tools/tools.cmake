@@ -6,6 +6,22 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT SCALLOC_SANITIZE AND NOT SCALLOC_
   endforeach()
 endif()
 
+# The commands for gdb, on the plain and the tracked core; it has to be compiled with debug information.
+if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT SCALLOC_SANITIZE AND NOT SCALLOC_COVERAGE AND NOT SCALLOC_TRACK)
+  file(GLOB gdb_core CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/scalloc/*.c)
+  foreach(kind plain checked)
+    add_executable(gdb_${kind} ${PROJECT_SOURCE_DIR}/tests/tools/gdb_subject.c ${gdb_core})
+    target_include_directories(gdb_${kind} PRIVATE ${PROJECT_SOURCE_DIR}/scalloc/include ${PROJECT_SOURCE_DIR}/scalloc
+                                                   ${ATOMIC_OPS_INCLUDE_DIR})
+    target_compile_options(gdb_${kind} PRIVATE -g -O1)
+    target_link_libraries(gdb_${kind} PRIVATE scalloc_flags Threads::Threads)
+    set_target_properties(gdb_${kind} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+    add_test(NAME tools.gdb_${kind} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/tools/gdb.sh ${PROJECT_SOURCE_DIR} $<TARGET_FILE:gdb_${kind}>)
+    set_tests_properties(tools.gdb_${kind} PROPERTIES LABELS tools TIMEOUT 120 SKIP_RETURN_CODE 77)
+  endforeach()
+  target_compile_definitions(gdb_checked PRIVATE SCALLOC_CHECKED=1)
+endif()
+
 # Without optimisation and with counters everything takes longer; a time limit that is right for the other builds says nothing.
 if(SCALLOC_COVERAGE)
   get_property(tests DIRECTORY PROPERTY TESTS)
