@@ -117,9 +117,10 @@ if not is_ours then
         print(scalloc.detach())
         scalloc.attach()
         for i = 1, 100 do local _ = { { i } } end -- no more, so that stack and table of strings stay where they are
-        local gone
-        for i = 1, 1000 do
-          collectgarbage()
+        local gone = scalloc.detach()
+        for i = 1, gone and 0 or 300 do
+          for k = 1, 1000 do local _ = k .. " of " .. i end -- the table of strings grows and shrinks: it has gone back then
+          collectgarbage() collectgarbage()
           gone = scalloc.detach()
           if gone then break end
         end
