@@ -23,6 +23,7 @@ extern void GC_CALL GC_incr_bytes_freed(size_t bytes);
 
 #define PRESSURE_STEP ((word_t)1 << 20)
 #define SLOT_MAX ((size_t)1 << 20)   /* larger blocks have spans of their own */
+enum { SLICES_MOST = 16384 };        /* of a span: 256 MB in slices of the usual size */
 #define SPAN_USUAL ((size_t)1 << 18) /* bytes */
 
 typedef struct boehm_thread {
@@ -240,11 +241,11 @@ static unsigned slot_ask(scalloc_boehm_heap *h, int sort, size_t size, size_t *r
   return slot;
 }
 
-/* What a new span with blocks of this size needs at most. A span of the glue is 256 KB, or eight blocks; should it once be more,
-   its slices are larger. */
+/* What a new span with blocks of this size needs at most. A span of the glue is 256 KB, or eight blocks. Where it is more than so
+   many slices hold, they are larger: a size that is refused in the end costs no more than SLICES_MOST of them. */
 static size_t slices_for(size_t size) {
-  size_t bytes = size > SLOT_MAX ? size : 8 * size;
-  return (bytes > SPAN_USUAL ? bytes : SPAN_USUAL) / BOEHM_SLICE_BYTES + 1;
+  size_t bytes = size > SLOT_MAX ? size : 8 * size, n = (bytes > SPAN_USUAL ? bytes : SPAN_USUAL) / BOEHM_SLICE_BYTES + 1;
+  return n < SLICES_MOST ? n : SLICES_MOST;
 }
 
 /* Finalizers that run in here may allocate from the same heap, so a hole may be there again: the glue looks first. */

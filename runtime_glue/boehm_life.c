@@ -45,6 +45,7 @@ int scalloc_boehm_weak_link(scalloc_boehm_heap *heap, void **link, void *object)
   }
   word_store_relaxed(&heap->linked, 1);
   word_or_full((volatile word_t *)scalloc_rt_cookie(ref.span), BOEHM_LINKED);
+  GC_unregister_disappearing_link(link); /* registering may collect, and what it found dead would have its word cleared */
   *link = (void *)GC_HIDE_POINTER(object);
   if (GC_general_register_disappearing_link(link, base) == GC_NO_MEMORY) {
     *link = NULL;

@@ -77,11 +77,11 @@ static void blacken(gcheap *h, gcmutator *m, unsigned slot) {
   gcspan_let_go(s, GC_HOT, merged);
 }
 
-static void blacken_fresh(const gcheap *h, const gcmutator *m) {
-  uint32_t fresh = half_load_relaxed(&m->fresh); /* a mutator that ends just now takes it back */
+static void blacken_fresh(const gcheap *h, const gcfresh *f) {
+  uint32_t fresh = half_load_relaxed(&f->span); /* a mutator that ends just now takes it back */
   const span *s = span_at(fresh);
   if (fresh != 0 && span_state_now(s) == SPAN_LENT && gcheap_of(s) == h && is_large(s) && is_collectable(s) &&
-      const_record_of(s)->mutator == m->fresh_number)
+      const_record_of(s)->mutator == half_load_relaxed(&f->number))
     scalloc_rt_mark((scalloc_rt_ref){fresh, 0});
 }
 
@@ -92,7 +92,8 @@ void scalloc_rt_cycle_end(scalloc_rt_heap *h) {
   for (gcmutator *m = h->mutators; m; m = m->next) {
     for (unsigned slot = 0; slot < slots; slot++)
       if (m->hot[slot]) blacken(h, m, slot);
-    blacken_fresh(h, m);
+    blacken_fresh(h, &m->fresh);
+    for (const gcfresh *f = m->in_hand; f; f = f->outer) blacken_fresh(h, f);
   }
   half_store_release(&h->last, h->running);
   half_store_release(&h->running, 0);

@@ -15,7 +15,8 @@
 arena_state arena;
 
 static spin_lock heaps_lock;
-static gcheap *heaps, *unused;
+static gcheap *heaps;
+static volatile word_t unused; /* heaps, by `next` */
 static uint32_t heaps_made;
 static volatile word_t ready;
 
@@ -51,8 +52,8 @@ static bool begin(void) {
 static gcheap *make(void) {
   gcheap *h;
   lock_take(&heaps_lock);
-  h = unused;
-  if (h) unused = h->next;
+  do h = (gcheap *)word_load_acquire(&unused);
+  while (h && !word_cas_full(&unused, (word_t)h, (word_t)h->next)); /* others only put */
   lock_give(&heaps_lock);
   if (h == NULL) return bits_structure((sizeof *h + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
   memset(h->slot, 0, h->slots * sizeof h->slot[0]); /* what was not used is zero */
@@ -74,9 +75,8 @@ scalloc_rt_heap *scalloc_rt_heap_create(const scalloc_rt_heap_conf *conf) {
   scalloc_rt_heap_conf c = {.size = sizeof c};
   if (conf && conf->size != sizeof c) return refuse(EINVAL);
   if (conf) c = *conf;
-  if (!begin()) return refuse(ENOMEM);
   quiet_enter(NULL);
-  gcheap *h = make();
+  gcheap *h = begin() ? make() : NULL;
   if (h == NULL) return quiet_leave(NULL), refuse(ENOMEM);
   h->hooks = c.hooks;
   h->ud = c.ud;
@@ -184,10 +184,12 @@ static size_t whole_pages(size_t bytes) { return (bytes + PAGE - 1) & ~(size_t)(
 
 /* Counts memory against the heap's limit. */
 static bool charge(gcheap *h, size_t bytes) {
-  word_t before = word_add_full(&h->bytes, bytes);
-  if (h->limit == 0 || (before <= h->limit && bytes <= h->limit - before)) return true;
-  word_add_full(&h->bytes, (word_t)0 - bytes);
-  return false;
+  word_t before;
+  do {
+    before = word_load_relaxed(&h->bytes);
+    if (h->limit != 0 && (before > h->limit || bytes > h->limit - before)) return false; /* nobody else is refused for it */
+  } while (!word_cas_full(&h->bytes, before, before + bytes));
+  return true;
 }
 
 static void clear_bits(span *s) {
@@ -202,9 +204,11 @@ static void clear_bits(span *s) {
 static void give_back(span *s, bool committed) {
   gcheap *h = gcheap_of(s);
   size_t bytes = bytes_of(s);
-  const span *before = gcspan_hook(s);
-  if (committed && h->hooks.decommit) h->hooks.decommit(h->ud, block_at(s, 0), whole_pages(bytes));
-  gcspan_hook(before);
+  if (committed && h->hooks.decommit) {
+    span *before = gcspan_show(s);
+    h->hooks.decommit(h->ud, block_at(s, 0), whole_pages(bytes));
+    gcspan_hide(s, before);
+  }
   word_add_full(&h->bytes, (word_t)0 - bytes);
   word_add_full(&gcslot_of(s)->spans, (word_t)0 - 1);
   half_store_relaxed(marked_in(s), GC_ALWAYS); /* its next owner counts cycles from 1 as well */
@@ -214,11 +218,11 @@ static void give_back(span *s, bool committed) {
 /* Tells the hooks of a new span. NULL: commit refused. */
 static span *announce(gcheap *h, span *s) {
   scalloc_rt_span_info info;
-  const span *before = gcspan_hook(s);
+  span *before = gcspan_show(s);
   bool refused = h->hooks.commit && h->hooks.commit(h->ud, block_at(s, 0), whole_pages(bytes_of(s))) != 0;
   gcheap_info(h, s, &info);
   if (!refused && h->hooks.span_acquire) h->hooks.span_acquire(h->ud, span_index(s), &info);
-  gcspan_hook(before);
+  gcspan_hide(s, before);
   if (refused) give_back(s, false);
   return refused ? NULL : s;
 }
@@ -285,8 +289,8 @@ span *gcheap_acquire_run(gcheap *h, int kind, size_t size, enum scalloc_rt_why *
   word_add_full(&h->slot[large_slot(h, kind)].spans, 1);
   begin_life(h, s, large_slot(h, kind), 1, 0, h->kind[kind].flags);
   s->limit = (uint32_t)kind;
-  if (zero && !zeroed) memset(span_start(s), 0, bytes);
-  return announce(h, s);
+  if ((s = announce(h, s)) != NULL && zero && !zeroed) memset(span_start(s), 0, bytes);
+  return s;
 }
 
 /* Nothing lives in it, whatever the hook has to say yet. */
@@ -302,10 +306,10 @@ void gcheap_release(span *s, enum scalloc_rt_why why) {
   scalloc_rt_span_info info;
   bool now = true;
   if (h->hooks.span_release) {
-    const span *before = gcspan_hook(s);
+    span *before = gcspan_show(s);
     gcheap_info(h, s, &info);
     now = h->hooks.span_release(h->ud, span_index(s), &info, why);
-    gcspan_hook(before);
+    gcspan_hide(s, before);
   }
   if (now || why == SCALLOC_RT_DESTROY)
     gcheap_release_now(s);
@@ -318,20 +322,21 @@ void gcheap_release_now(span *s) {
   give_back(s, true);
 }
 
-/* Holds a span that was put off; the hook may have told another thread before it returned. */
+/* Holds a span that was put off. False: the hook told of it before it returned, and has still to return. */
 static bool hold_put_off(span *s) {
-  for (;;) {
-    word_t w = word_load_acquire(&s->word);
-    if (word_state(w) != SPAN_LENT || (!is_held(w) && stage_of(w) != GC_DEFERRED)) return false;
-    if (!is_held(w) && word_cas_full(&s->word, w, word_with_stage(w, GC_DEFERRED, true))) return true;
-    os_yield();
-  }
+  word_t w = s ? word_load_acquire(&s->word) : 0;
+  if (s == NULL || word_state(w) != SPAN_LENT || (!is_held(w) && stage_of(w) != GC_DEFERRED))
+    os_panic("invalid span", s ? span_start(s) : NULL, "its release was not put off");
+  return !is_held(w) && word_cas_full(&s->word, w, word_with_stage(w, GC_DEFERRED, true));
 }
 
+/* A hook is not waited for within a region: it may fork. */
 void scalloc_rt_span_release(scalloc_rt_span number) {
   span *s = number > 0 && number < word_load_acquire(&bits.reach) ? span_at(number) : NULL;
-  if (s == NULL || !hold_put_off(s)) os_panic("invalid span", s ? span_start(s) : NULL, "its release was not put off");
-  quiet_enter(NULL);
+  for (quiet_enter(NULL); !hold_put_off(s); quiet_enter(NULL)) {
+    quiet_leave(NULL);
+    os_yield();
+  }
   list_drop(s);
   gcheap_release_now(s);
   quiet_leave(NULL);
@@ -351,18 +356,32 @@ static void unlink_heap(gcheap *h) {
       *at = h->next;
       break;
     }
-  h->next = unused;
-  unused = h;
   lock_give(&heaps_lock);
 }
 
+/* In no region: nothing is held meanwhile. */
+static void free_structure(gcheap *h) {
+  word_t first;
+  do h->next = (gcheap *)(first = word_load_relaxed(&unused));
+  while (!word_cas_full(&unused, first, (word_t)h));
+}
+
 void scalloc_rt_heap_destroy(scalloc_rt_heap *h) {
+  gcmutator *ended = NULL;
   if (h == NULL) return;
   quiet_enter(NULL);
-  while (h->mutators) mutator_end(h->mutators);
+  for (gcmutator *m; (m = h->mutators) != NULL; ended = m) {
+    mutator_end(m);
+    m->next = ended;
+  }
   for (unsigned i = 0; i < half_load_acquire(&h->slots); i++) end_spans(&h->slot[i]);
   end_spans(&h->slot[GC_LARGE_SLOT]);
   end_spans(&h->slot[GC_LARGE_SLOT + 1]);
   unlink_heap(h);
-  quiet_leave(NULL);
+  quiet_leave(NULL); /* perhaps a stop that was put off for one of its mutators */
+  for (gcmutator *m = ended; m != NULL; m = ended) {
+    ended = m->next;
+    mutator_free(m);
+  }
+  free_structure(h);
 }

@@ -41,17 +41,26 @@ typedef struct {
   unsigned cycle; /* the running one in which they were marked, or 0 */
 } gcpieces;
 
+/* A large block that is handed out. */
+typedef struct gcfresh {
+  volatile unsigned span, number; /* 0: none; the number tells it from the next block there */
+  const struct gcfresh *outer;    /* of in_hand: of the call around */
+} gcfresh;
+
 typedef struct gcmutator {
   scalloc_rt_mutator published;
   gcheap *heap;
-  volatile word_t in_slow; /* the thread is in a slow path; quiet.h */
+  volatile word_t inside; /* thread_mark() of the thread that is in a region of it (quiet.h), or 0 */
+  unsigned regions;       /* of it that the thread is in, one within the other */
   bool in_pressure;
+  volatile word_t stop_wanted; /* it is among the stops that its thread has put off, by next_stop */
+  struct gcmutator *next_stop;
   volatile word_t orphan;         /* its thread is not in this process any more (fork) */
   volatile word_t thread;         /* last seen; thread_mark() of it */
   size_t since;                   /* bytes handed out since pressure was called */
   volatile word_t refills, swept; /* counters of this mutator */
-  unsigned fresh_number;          /* its number */
-  uint32_t fresh;         /* the large block it was given last, until its next slow path: survives a cycle like a hole */
+  gcfresh fresh;          /* the large block it was given last, until its next slow path: survives a cycle like a hole */
+  const gcfresh *in_hand; /* large blocks that calls under way will return: likewise, whatever their thread does meanwhile */
   struct gcmutator *next; /* of its heap, under the heap's lock; or of the unused ones */
   uint32_t hot[SCALLOC_RT_SLOTS];
   gcpieces pieces[SCALLOC_RT_SLOTS];

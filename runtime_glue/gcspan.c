@@ -11,14 +11,30 @@ span *gcspan_of(const void *address) {
   return s && span_state_now(s) == SPAN_LENT ? s : NULL;
 }
 
-static __thread const span *hooked __attribute__((tls_model("initial-exec")));
+static __thread span *hooked __attribute__((tls_model("initial-exec")));
 
 const span *gcspan_hooked(void) { return hooked; }
 
-const span *gcspan_hook(const span *s) {
-  const span *before = hooked;
+/* A held span's: shown or not, in a new generation. */
+static void show(span *s, bool shown) {
+  word_t w, now;
+  do {
+    w = word_load_acquire(&s->word);
+    if (!is_held(w)) return; /* new, in the caller's hands */
+    now = word_next(w, SPAN_LENT, (uint32_t)stage_of(w) | GC_HELD | (shown ? GC_SHOWN : 0u), word_count(w));
+  } while (!word_cas_full(&s->word, w, now));
+}
+
+span *gcspan_show(span *s) {
+  span *before = hooked;
   hooked = s;
+  show(s, true);
   return before;
+}
+
+void gcspan_hide(span *s, span *before) {
+  show(s, false);
+  hooked = before;
 }
 
 void gcspan_hold(span *s) {
@@ -102,10 +118,10 @@ static bool has(const span *s, uint32_t i, unsigned last, word_t w) {
 bool gcspan_has(const span *s, uint32_t i, unsigned last) {
   for (;;) {
     word_t w = word_load_acquire(&s->word);
-    if (half_load_acquire(&const_record_of(s)->swept) == GC_ALWAYS || s == hooked) return has(s, i, last, w);
-    bool found = !is_held(w) && has(s, i, last, w);
+    if (half_load_acquire(&const_record_of(s)->swept) == GC_ALWAYS) return has(s, i, last, w);
+    bool found = !is_hidden(w) && has(s, i, last, w);
     atomics_fence_acquire();
-    if (!is_held(w) && word_generation(word_load_acquire(&s->word)) == word_generation(w)) return found;
+    if (!is_hidden(w) && word_generation(word_load_acquire(&s->word)) == word_generation(w)) return found;
     if (word_state(w) != SPAN_LENT) return false; /* released meanwhile */
     cpu_relax();
   }

@@ -4,8 +4,12 @@
  * The state word (span.h) of a lent span: `head` holds the stage below and the HELD bit, `count` the blocks freed by hand and
  * not yet taken out of the alloc bits. A free sets its bit first and counts then; a holder that takes the bit in between brings
  * the count below 0. So used - count is never less than what is live, and 0 means that every free is done. Whoever sets HELD holds the span: he alone writes alloc bits, clears mark bits and
- * changes epochs and `used`. He does a few hundred bytes of work, or calls hooks; others spin. Stages change with HELD, except
+ * changes epochs and `used`. He does a few hundred bytes of work; others spin. Stages change with HELD, except
  * RETIRED -> REUSABLE by the free that crosses the threshold. Every change of stage is a new generation.
+ *
+ * While hooks are called about a held span it is SHOWN: THE RULE is written down, what lives in it does not change, and others read
+ * its bits as if nobody held it. So who resolves or frees by hand does not wait for a hook. Who wants to hold the span does: a
+ * first mark, and the mutator that allocates from it.
  *
  *   NEW       in the hands of whoever took or releases it
  *   HOT       a mutator allocates from it: named in its `hot`, in no list; never swept or released by others
@@ -32,7 +36,7 @@
 #include "bits.h"
 
 typedef enum { GC_NEW, GC_HOT, GC_RETIRED, GC_REUSABLE, GC_DEFERRED, GC_LARGE } gc_stage;
-enum { GC_HELD = 8 };
+enum { GC_HELD = 8, GC_SHOWN = 16 };
 #define GC_ALWAYS UINT32_MAX /* no cycle has this number: `swept` of UNCOLLECTABLE spans, `marked` of spans without marks */
 
 typedef struct {
@@ -49,6 +53,7 @@ always_inline gc_record *record_of(span *s) { return (gc_record *)(void *)s->len
 always_inline const gc_record *const_record_of(const span *s) { return (const gc_record *)(const void *)s->lent; }
 always_inline gc_stage stage_of(word_t w) { return (gc_stage)(word_head(w) & 7); }
 always_inline bool is_held(word_t w) { return (word_head(w) & GC_HELD) != 0; }
+always_inline bool is_hidden(word_t w) { return (word_head(w) & (GC_HELD | GC_SHOWN)) == GC_HELD; }
 always_inline gc_stage stage_now(const span *s) { return stage_of(word_load_acquire(&s->word)); }
 always_inline scalloc_rt_marks *marking_of(const span *s) { return &bits.marks[span_index(s)]; }
 always_inline volatile word_t *marks_of(const span *s) { return marking_of(s)->bits; }
@@ -85,9 +90,10 @@ always_inline word_t word_with_stage(word_t w, gc_stage stage, bool held) {
 /* Holds a span, spinning while another does. */
 void gcspan_hold(span *s);
 
-/* Hooks about a span are called with it held, by a thread that may look at it all the same: hooked is the span that the calling
-   thread is in a hook about, hook sets it and gives the one before. */
-const span *gcspan_hook(const span *s);
+/* Around hooks about a span, which is held or nobody else's: show gives the span that the calling thread was in a hook about
+   before, for hide. hooked: the one that it is in a hook about now. */
+span *gcspan_show(span *s);
+void gcspan_hide(span *s, span *before);
 const span *gcspan_hooked(void);
 
 /* Lets go of it, in a stage, and takes `merged` frees by hand off the count. The word after it. */
@@ -106,7 +112,7 @@ always_inline bool gcspan_is_dead(const span *s, unsigned last) {
 }
 
 /* Is block i allocated, by THE RULE and the frees by hand? Any time, without holding; waits for who holds a span that cycles
-   sweep. */
+   sweep, but not for hooks. */
 bool gcspan_has(const span *s, uint32_t i, unsigned last);
 
 #endif

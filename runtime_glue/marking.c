@@ -41,15 +41,14 @@ uintptr_t *scalloc_rt_cookie(scalloc_rt_span number) { return &bits.marks[number
 
 /* The first mark in a span in this cycle: its bits are brought up to date. */
 static never_inline void first_touch(gcheap *h, span *s) {
+  quiet_enter(NULL);
   gcspan_hold(s);
   gc_stage stage = stage_now(s);
   uint32_t merged = gcspan_merge_freed(s);
   sweep_update(h, s);
   gcslot *slot = gcslot_of(s);
   word_t w = gcspan_let_go(s, stage, merged);
-  if (is_collectable(s)) return;
-  quiet_enter(NULL);
-  sweep_follow(slot, s, w);
+  if (!is_collectable(s)) sweep_follow(slot, s, w);
   quiet_leave(NULL);
 }
 

@@ -11,8 +11,8 @@
 
 enum { BUDGET = 1 << 22 };
 
-static spin_lock unused_lock;
-static gcmutator *unused;
+static spin_lock unused_lock;  /* for taking */
+static volatile word_t unused; /* mutators, by `next` */
 
 void mutator_after_fork(void) { lock_give(&unused_lock); }
 
@@ -20,8 +20,8 @@ void mutator_after_fork(void) { lock_give(&unused_lock); }
 static gcmutator *make(void) {
   gcmutator *m;
   lock_take(&unused_lock);
-  m = unused;
-  if (m) unused = m->next;
+  do m = (gcmutator *)word_load_acquire(&unused);
+  while (m && !word_cas_full(&unused, (word_t)m, (word_t)m->next)); /* others only put */
   lock_give(&unused_lock);
   if (m == NULL) return bits_structure((sizeof *m + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
   memset(&m->published, 0, offsetof(scalloc_rt_mutator, hole));
@@ -71,6 +71,14 @@ static void zero(span *s, uint32_t from, uint32_t to) {
 static void account(gcmutator *m, size_t bytes) {
   m->published.budget -= (int64_t)bytes;
   m->since += bytes;
+}
+
+static void fresh_is(gcmutator *m, unsigned index, unsigned number) {
+  half_store_relaxed(&m->fresh.span, 0);
+  atomics_keep_order();
+  half_store_relaxed(&m->fresh.number, number);
+  atomics_keep_order();
+  half_store_relaxed(&m->fresh.span, index);
 }
 
 /* What is allocated in a cycle lives. Held. */
@@ -234,12 +242,13 @@ static bool pressure(gcmutator *m, enum scalloc_rt_why why) {
   bool again = false;
   if (m->in_pressure) return false;
   if (hooks->pressure) {
+    size_t bytes = m->since;
     m->in_pressure = true;
-    again = hooks->pressure(m->heap->ud, &m->published, m->since, (int)why);
+    m->since = 0; /* what the hook allocates is for the next call */
+    again = hooks->pressure(m->heap->ud, &m->published, bytes, (int)why);
     m->in_pressure = false;
-    if (half_load_relaxed(&m->published.poll) & 1) quiet_stop(m);
+    quiet_pressed();
   }
-  m->since = 0;
   if (m->published.budget <= 0) m->published.budget = BUDGET;
   return again;
 }
@@ -247,11 +256,11 @@ static bool pressure(gcmutator *m, enum scalloc_rt_why why) {
 /* At the beginning of every slow path that will hand out `bytes` at least. */
 static void arrive(gcmutator *m, size_t bytes) {
   const span *hooked = gcspan_hooked();
-  if (word_load_relaxed(&m->in_slow) != 0 || (hooked && gcheap_of(hooked) == m->heap))
+  if (m->regions != 0 || (hooked && gcheap_of(hooked) == m->heap))
     os_panic("invalid call", m, "allocation inside a hook of the same heap");
   if (word_load_acquire(&m->orphan)) os_panic("invalid call", m, "mutator of a thread that a fork left behind");
   word_store_relaxed(&m->thread, (word_t)thread_mark());
-  half_store_relaxed(&m->fresh, 0);
+  fresh_is(m, 0, 0);
   m->published.nslots = half_load_acquire(&m->heap->slots);
   if (m->published.budget <= (int64_t)bytes) pressure(m, SCALLOC_RT_BUDGET);
 }
@@ -261,15 +270,19 @@ static void *no_memory(void) {
   return NULL;
 }
 
+static bool has_hole(gcmutator *m, unsigned slot) {
+  const scalloc_rt_hole *hole = &m->published.hole[slot];
+  return hole->cur < hole->lim || next_piece(m, slot);
+}
+
 /* A hole with at least one block. */
 static bool fill(gcmutator *m, unsigned slot) {
   enum scalloc_rt_why why;
-  const scalloc_rt_hole *hole = &m->published.hole[slot];
   arrive(m, 0);
   for (;;) {
-    if (hole->cur < hole->lim || next_piece(m, slot)) return true; /* at once, if a pressure hook allocated here */
-    quiet_enter(m);
-    bool filled = refill(m, slot, &why);
+    if (has_hole(m, slot)) return true; /* at once, if a pressure hook allocated here */
+    quiet_enter(m);                     /* perhaps a stop, whose hook allocated */
+    bool filled = has_hole(m, slot) || refill(m, slot, &why);
     quiet_leave(m); /* perhaps a stop, which may have taken it again */
     if (!filled && !pressure(m, why)) return false;
   }
@@ -280,7 +293,7 @@ void *scalloc_rt_alloc_slow(scalloc_rt_mutator *mutator, unsigned slot, size_t r
   scalloc_rt_hole *hole = &mutator->hole[slot];
   if (slot >= half_load_acquire(&m->heap->slots) || rounded != m->heap->slot[slot].block)
     os_panic("invalid slot", mutator, "no slot of this heap with blocks of that size");
-  half_store_relaxed(&m->fresh, 0);
+  fresh_is(m, 0, 0);
   if (!next_piece(m, slot) && !fill(m, slot)) return no_memory();
   uintptr_t block = hole->cur;
   __atomic_store_n(&hole->cur, block + rounded, __ATOMIC_RELAXED);
@@ -296,9 +309,33 @@ size_t scalloc_rt_alloc_many(scalloc_rt_mutator *m, unsigned slot, void **out, s
   return got;
 }
 
+/* Allocated and listed; the caller's call has it in hand. */
+static void hand_over(gcmutator *m, span *s, gcfresh *mine) {
+  unsigned number = (unsigned)word_add_full(&m->heap->larges, 1);
+  bits_set(allocs_of(s), 0, 1);
+  half_store_relaxed(&record_of(s)->used, 1);
+  allocate_marked(m->heap, s, 0, 1, 1);
+  record_of(s)->mutator = number;
+  *mine = (gcfresh){span_index(s), number, m->in_hand};
+  atomics_keep_order();
+  m->in_hand = mine;
+  account(m, s->large_bytes);
+  list_put(s, GC_SWEPT);
+  gcspan_let_go(s, GC_LARGE, 0);
+}
+
+/* The block is returned: at every moment one or the other has it. */
+static void *take_from_hand(gcmutator *m, const gcfresh *mine) {
+  fresh_is(m, mine->span, mine->number);
+  atomics_keep_order();
+  m->in_hand = mine->outer;
+  return span_start(span_at(mine->span));
+}
+
 void *scalloc_rt_alloc_large(scalloc_rt_mutator *mutator, int kind, size_t size) {
   gcmutator *m = mutator_of(mutator);
   gcheap *h = m->heap;
+  gcfresh mine;
   enum scalloc_rt_why why;
   if (kind < 0 || (unsigned)kind >= half_load_acquire(&h->kinds)) os_panic("invalid kind", mutator, "no kind of this heap");
   if (size > PTRDIFF_MAX) return no_memory();
@@ -307,18 +344,9 @@ void *scalloc_rt_alloc_large(scalloc_rt_mutator *mutator, int kind, size_t size)
     quiet_enter(m);
     span *s = gcheap_acquire_run(h, kind, size ? size : 1, &why);
     if (s == NULL && sweep_some(h, SIZE_MAX) > 0) s = gcheap_acquire_run(h, kind, size ? size : 1, &why);
-    if (s) {
-      bits_set(allocs_of(s), 0, 1);
-      half_store_relaxed(&record_of(s)->used, 1);
-      allocate_marked(h, s, 0, 1, 1);
-      half_store_relaxed(&m->fresh, span_index(s));
-      record_of(s)->mutator = m->fresh_number = (unsigned)word_add_full(&h->larges, 1);
-      account(m, s->large_bytes);
-      list_put(s, GC_SWEPT);
-      gcspan_let_go(s, GC_LARGE, 0);
-    }
-    quiet_leave(m);
-    if (s) return span_start(s);
+    if (s) hand_over(m, s, &mine);
+    quiet_leave(m); /* perhaps a stop, whose hook may do what it likes */
+    if (s) return take_from_hand(m, &mine);
     if (!pressure(m, why)) return no_memory();
   }
 }
@@ -351,18 +379,41 @@ static void give_back(span *s, uint32_t w, word_t mask) {
   half_store_relaxed(&record_of(s)->used, record_of(s)->used - (uint32_t)__builtin_popcountll(now & mask));
 }
 
+/* Takes from the mutator what it has in its hot span of a slot, which is held. */
+static span *give_up(gcmutator *m, unsigned slot) {
+  span *s = span_at(m->hot[slot]);
+  mutator_each_own(m, s, slot, give_back);
+  word_store_relaxed(&m->pieces[slot].bits, 0);
+  publish(m, slot, NULL, NULL);
+  m->hot[slot] = 0;
+  return s;
+}
+
 void mutator_retire(gcmutator *m) {
-  half_store_relaxed(&m->fresh, 0);
+  fresh_is(m, 0, 0);
   for (unsigned slot = 0, slots = half_load_acquire(&m->heap->slots); slot < slots; slot++) {
     if (m->hot[slot] == 0) continue;
     span *s = span_at(m->hot[slot]);
     gcspan_hold(s);
     uint32_t merged = gcspan_merge_freed(s);
-    mutator_each_own(m, s, slot, give_back);
-    word_store_relaxed(&m->pieces[slot].bits, 0);
-    publish(m, slot, NULL, NULL);
-    m->hot[slot] = 0;
-    sweep_settle(s, merged);
+    sweep_settle(give_up(m, slot), merged);
+  }
+}
+
+void mutator_leave_behind(gcmutator *m) {
+  word_store_release(&m->inside, 0);
+  m->regions = 0;
+  m->in_hand = NULL;
+  m->in_pressure = false;
+  fresh_is(m, 0, 0);
+  word_store_release(&m->orphan, 1);
+  for (unsigned slot = 0, slots = half_load_acquire(&m->heap->slots); slot < slots; slot++) {
+    span *s = m->hot[slot] ? span_at(m->hot[slot]) : NULL;
+    if (s == NULL || is_held(word_load_acquire(&s->word))) continue; /* held: by a hook that forks. Detaching takes it */
+    gcspan_hold(s);
+    uint32_t merged = gcspan_merge_freed(s);
+    list_put(give_up(m, slot), GC_UNSWEPT);
+    gcspan_let_go(s, GC_RETIRED, merged);
   }
 }
 
@@ -378,10 +429,12 @@ void mutator_end(gcmutator *m) {
       break;
     }
   lock_give(&h->lock);
-  lock_take(&unused_lock);
-  m->next = unused;
-  unused = m;
-  lock_give(&unused_lock);
+}
+
+void mutator_free(gcmutator *m) {
+  word_t first;
+  do m->next = (gcmutator *)(first = word_load_relaxed(&unused));
+  while (!word_cas_full(&unused, first, (word_t)m));
 }
 
 void scalloc_rt_retire(scalloc_rt_mutator *m) {
@@ -394,5 +447,6 @@ void scalloc_rt_detach(scalloc_rt_mutator *m) {
   if (m == NULL) return;
   quiet_enter(NULL);
   mutator_end(mutator_of(m));
-  quiet_leave(NULL);
+  quiet_leave(NULL); /* perhaps a stop that was put off for this very mutator */
+  mutator_free(mutator_of(m));
 }

@@ -46,10 +46,10 @@ void sweep_update(gcheap *h, span *s) {
   bool wanted = h->eager && (h->hooks.span_swept || has_disclaim(h, s));
   bool died = gcspan_update(s, half_load_acquire(&h->running), half_load_acquire(&h->last), wanted ? dead : NULL);
   if (!died || !wanted) return;
-  const span *before = gcspan_hook(s);
+  span *before = gcspan_show(s);
   if (has_disclaim(h, s)) ask(h, s, dead);
   if (h->hooks.span_swept) tell(h, s, dead);
-  gcspan_hook(before);
+  gcspan_hide(s, before);
 }
 
 static bool has_room(const span *s, int32_t live, uint32_t part) {

@@ -1,6 +1,8 @@
 /* What a collection pays for blocks: nothing for pointer-free and for freed ones, the reading of their words for the others. */
 #include "objects.h"
 
+#include <gc/gc_mark.h>
+
 enum { RUNS = 15, BLOCKS = 1 << 17 };
 
 static int ascending(const void *a, const void *b) {
@@ -60,12 +62,35 @@ static double pair(scalloc_boehm_heap *heap, size_t size) {
   return best;
 }
 
+/* Refused, and before much has been made ready for it. */
+static void hopeless_sizes(scalloc_boehm_heap *heap) {
+  static const size_t sizes[] = {SIZE_MAX, PTRDIFF_MAX, (size_t)1 << 60, (size_t)1 << 50, (size_t)1 << 46};
+  size_t before = GC_get_heap_size() + (size_t)stats_now().committed;
+  for (size_t i = 0; i < 2 * LENGTH(sizes); i++) {
+    errno = 0;
+    CHECK(scalloc_boehm_malloc(heap, sizes[i % LENGTH(sizes)]) == NULL && errno == ENOMEM);
+  }
+  CHECK_INT(GC_get_heap_size() + (size_t)stats_now().committed - before, <=, 16 * MB);
+}
+
+/* libgc sees by its range of addresses that a word is none of its own: blocks do not lie between its objects. */
+static void blocks_are_implausible(scalloc_boehm_heap *heap) {
+  for (size_t size = 16; size <= 64 * MB; size *= 16) {
+    uintptr_t block = (uintptr_t)scalloc_boehm_malloc(heap, size);
+    CHECK(block != 0);
+    CHECK(block + size <= (uintptr_t)GC_least_plausible_heap_addr || block >= (uintptr_t)GC_greatest_plausible_heap_addr);
+    scalloc_boehm_free(heap, (void *)block);
+  }
+}
+
 int main(int argc, char **argv) {
   size_t megabytes = (size_t)option_number(argc, argv, "--megabytes", 100);
   GC_INIT();
   void *somebody = GC_MALLOC(100);
   scalloc_boehm_heap *heap = scalloc_boehm_heap_new();
   CHECK(heap && somebody);
+  hopeless_sizes(heap);
+  blocks_are_implausible(heap);
   double nothing = collection();
   size_t n = take(heap, scalloc_boehm_malloc_atomic, megabytes * MB, 1024);
   write_all(n, 128, somebody);

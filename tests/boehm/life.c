@@ -103,6 +103,26 @@ static void weak_relink(void) {
   scalloc_boehm_free(heap, links);
 }
 
+/* Relinked just when the first object dies: registering the second may collect. */
+static __attribute__((noinline)) void link_a_dying_object(void **link) {
+  CHECK(scalloc_boehm_weak_link(heap, link, GC_MALLOC(64)) == 0);
+}
+
+static void *relink_dying(void *data) {
+  enum { LINKS = 1 << 13 };
+  void **kept = GC_MALLOC(LINKS * sizeof *kept);
+  (void)data;
+  for (size_t i = 0; i < LINKS; i++) {
+    void **link = scalloc_boehm_malloc_atomic(heap, 16);
+    kept[i] = GC_MALLOC(64);
+    link_a_dying_object(link);
+    scrub_stack();
+    CHECK(scalloc_boehm_weak_link(heap, link, kept[i]) == 0);
+    CHECK(scalloc_boehm_weak_get(link) == kept[i]);
+  }
+  return NULL;
+}
+
 static void weak_refusals(void) {
   void **block = scalloc_boehm_malloc(heap, 64), *collected = GC_MALLOC(32), *outside = NULL;
   void *volatile unaligned = (char *)block + 4;
@@ -316,6 +336,7 @@ int main(int argc, char **argv) {
   weak_links(false);
   weak_links(true);
   weak_relink();
+  elsewhere(relink_dying, NULL);
   weak_memory_is_left_alone(false);
   weak_memory_is_left_alone(true);
   scalloc_boehm_heap_destroy(heap); /* it had links, the next one has not */

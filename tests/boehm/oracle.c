@@ -196,6 +196,7 @@ int main(int argc, char **argv) {
     expected += (long)all / 2;
     oracle_round(&o, expected);
   }
+  if (getenv("GC_MARKERS")) CHECK_INT(GC_get_parallel() + 1, ==, strtol(getenv("GC_MARKERS"), NULL, 10));
   __atomic_store_n(&stop, true, __ATOMIC_RELEASE);
   for (long i = 0; i < threads; i++) CHECK(pthread_join(running[i], NULL) == 0);
   the_end(&o, expected);

@@ -14,6 +14,11 @@ static span_model *named(world *w, scalloc_rt_span number, const scalloc_rt_span
   return s;
 }
 
+/* A signal comes now that wants the thread to stop. */
+static void signal_perhaps(world *w) {
+  if (w->call.by && w->conf.hooks.pressure && rng_percent(&w->random, 10)) CHECK(scalloc_rt_defer_stop(w->call.by->handle));
+}
+
 /* ---- a span comes ---------------------------------------------------------------------------------------------------- */
 
 static int on_commit(void *ud, void *start, size_t bytes) {
@@ -41,6 +46,7 @@ static void on_acquire(void *ud, scalloc_rt_span number, const scalloc_rt_span_i
   *scalloc_rt_cookie(number) = s->cookie = (uintptr_t)rng_next(&w->random);
   w->committed += bytes;
   if (w->conf.limit) CHECK(w->committed <= w->conf.limit);
+  signal_perhaps(w);
 }
 
 /* ---- blocks die ------------------------------------------------------------------------------------------------------ */
@@ -88,6 +94,7 @@ static void on_swept(void *ud, scalloc_rt_span number, const scalloc_rt_span_inf
     n++;
   }
   CHECK(n > 0 && n == ndead);
+  signal_perhaps(w);
 }
 
 /* ---- a span goes ----------------------------------------------------------------------------------------------------- */
@@ -107,6 +114,7 @@ static bool on_release(void *ud, scalloc_rt_span number, const scalloc_rt_span_i
   world *w = ud;
   span_model *s = named(w, number, info);
   CHECK(why == (w->destroying ? SCALLOC_RT_DESTROY : SCALLOC_RT_DEAD));
+  signal_perhaps(w);
   if (!w->destroying) {
     CHECK(!s->deferred && !is_there(w, info->start));
     check_all_dead(w, s);
@@ -141,29 +149,38 @@ static mutator_model *mutator_by_handle(world *w, const scalloc_rt_mutator *hand
   test_fail(__FILE__, __LINE__, "a hook names a mutator that is not attached");
 }
 
+/* The call under way has another hole by now, or none: none of before the cycle. */
+static void forget_old_hole(world *w, mutator_model *m, call_model *c) {
+  if (c->wanted != 0 || m->handle->hole[w->slot[c->slot].number].lim == c->lim) return;
+  m->old[c->slot] = false;
+  c->old_cur = c->old_lim = 0;
+}
+
 static bool on_pressure(void *ud, scalloc_rt_mutator *handle, size_t bytes, int why) {
   world *w = ud;
   mutator_model *m = mutator_by_handle(w, handle);
   call_model outer;
   CHECK(!w->in_pressure && handle->rt == m);
-  CHECK(why == SCALLOC_RT_BUDGET || why == SCALLOC_RT_NO_MEMORY || (why == SCALLOC_RT_LIMIT && w->conf.limit > 0));
+  CHECK(why != SCALLOC_RT_LIMIT || w->conf.limit > 0);
   CHECK(w->call.by == m);
   if (why == SCALLOC_RT_BUDGET) CHECK(handle->budget <= (int64_t)w->call.wanted);
   w->in_pressure = true;
   call_absorb(w); /* its array is a root */
   m->since += (size_t)(w->call.budget - handle->budget);
   CHECK_INT(bytes, ==, m->since);
+  m->since = 0; /* what is allocated in here is for the next call */
+  if (why == SCALLOC_RT_STOP) forget_old_hole(w, m, &w->call);
   outer = w->call;
   w->call.by = NULL;
+  if (why == SCALLOC_RT_STOP && rng_percent(&w->random, 30)) op_retire(w, m);
   bool again = rng_percent(&w->random, 60);
   if (again || rng_percent(&w->random, 20)) op_collect(w);
-  for (size_t n = getenv("NONEST") ? 0 : rng_below(&w->random, 3); n > 0; n--)
+  for (size_t n = rng_below(&w->random, 3); n > 0; n--)
     op_allocate(w, m, outer.n > 1); /* which may go on with a slow path: then nothing is fresh */
   handle->budget = 1 + (int64_t)rng_below(&w->random, MB);
   w->call = outer;
   w->call.budget = handle->budget;
-  if (why != SCALLOC_RT_BUDGET) w->call.refused = true;
-  m->since = 0;
+  if (why == SCALLOC_RT_LIMIT || why == SCALLOC_RT_NO_MEMORY) w->call.refused = true;
   w->in_pressure = false;
   return again;
 }

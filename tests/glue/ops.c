@@ -35,7 +35,7 @@ void op_detach(world *w, mutator_model *m) {
   m->handle = NULL;
 }
 
-static void op_retire(world *w, mutator_model *m) {
+void op_retire(world *w, mutator_model *m) {
   scalloc_rt_retire(m->handle);
   check_no_holes(w, m);
   memset(m->old, 0, sizeof m->old);

@@ -137,6 +137,7 @@ void op_release_put_off(world *w);
 void op_end_all(world *w); /* frees by hand what no cycle frees, and lets the rest die; no mutator is attached */
 void op_allocate(world *w, mutator_model *m, bool small);
 void op_sweep(world *w, size_t most);
+void op_retire(world *w, mutator_model *m);
 void op_detach(world *w, mutator_model *m);
 
 /* ---- audit.c ---- */

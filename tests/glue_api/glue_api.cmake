@@ -27,7 +27,7 @@ endfunction()
 glue_program(wrong_spans)
 glue_part(can_go_wrong_01 wrong_spans wrong_01_span_in_two_hands)
 glue_part(can_go_wrong_02 wrong_spans wrong_02_thread_dies_hot)
-glue_part(can_go_wrong_04 wrong_spans wrong_04_late_free_and_decommit wrong_04_stale_pointers_of_a_marker)
+glue_part(can_go_wrong_04 wrong_spans wrong_04_late_free_and_decommit wrong_04_zeroed_after_commit wrong_04_stale_pointers_of_a_marker)
 glue_part(can_go_wrong_06 wrong_spans wrong_06_freed_by_hand_in_a_cycle wrong_06_hot_is_left_to_its_mutator)
 glue_part(can_go_wrong_14 wrong_spans wrong_14_idle_mutators_pin_no_spans)
 
@@ -103,15 +103,22 @@ glue_part(threads threads cycles_under_load_with_hooks freed_by_others_uncollect
 glue_program(handshakes)
 glue_part(handshakes handshakes releases_put_off put_off_till_the_end bits_of_the_poll_word a_stop_in_a_pressure_hook_is_not_lost
           come_while_a_cycle_turns resolved_by_their_owner pictures_of_a_heap_at_work)
+glue_program(inside)
+glue_part(inside inside hooks_of_two_spans_look_at_each_other hook_waits_for_who_frees large_block_outlives_a_stop
+          each_byte_is_told_once hopeless_requests_harm_nobody)
 glue_program(costs)
 glue_part(costs costs dead_spans_go_untouched heap_destroy_touches_no_block marking_and_sweeping_touch_no_block
           a_cycle_costs_the_same_with_more_spans ending_a_heap_is_linear a_dead_span_costs_the_same_with_more_blocks)
 set_tests_properties(glue.costs.a_cycle_costs_the_same_with_more_spans glue.costs.ending_a_heap_is_linear
                      glue.costs.a_dead_span_costs_the_same_with_more_blocks PROPERTIES RUN_SERIAL TRUE) # they compare times
 glue_program(signals)
-glue_part(signals signals stopped_by_signal stopped_between_any_two_instructions)
+glue_part(signals signals stopped_by_signal stopped_between_any_two_instructions
+          stopped_in_functions_of_others)
 
 # ---- forks
 glue_program(forks)
 glue_part(forks forks forks_under_load fork_within_ones_own_cycle fork_within_anothers_cycle fork_with_explicit_handlers
           prepare_holds_others_up fork_in_the_pressure_hook)
+glue_program(fork_waits)
+glue_part(forks fork_waits fork_in_the_release_hook fork_while_ones_mutator_is_at_work_elsewhere release_while_a_fork_is_prepared
+          orphans_are_settled_after_the_fork)

@@ -235,6 +235,14 @@ static void on_trap(int signal_number, siginfo_t *info, void *context) {
     turn(registers);
 }
 
+static unsigned late_span; /* put off */
+static bool put_off_in_hook(void *ud, scalloc_rt_span span, const scalloc_rt_span_info *info, enum scalloc_rt_why why) {
+  (void)ud, (void)info;
+  if (why == SCALLOC_RT_DESTROY || late_span != 0) return true;
+  late_span = span;
+  return false;
+}
+
 static bool turn_in_hook(void *ud, scalloc_rt_mutator *m, size_t bytes, int why) {
   (void)ud, (void)bytes, (void)m;
   step("andq $-257, (%%rsp)");
@@ -274,8 +282,48 @@ static void stopped_between_any_two_instructions(void) {
   scalloc_rt_heap_destroy(heap);
   check_ends();
 }
+
+/* Every function that takes a lock or holds a span without being told the mutator that is asked for, or ends that very one. */
+static __attribute__((noinline)) void use_stepwise(size_t other) {
+  size_t rounded;
+  void *block;
+  step("orq $0x100, (%%rsp)");
+  CHECK(scalloc_rt_slot(heap, 0, 16 + other * 32, &rounded) != SCALLOC_RT_NO_SLOT);
+  scalloc_rt_mutator *m = scalloc_rt_attach(heap, NULL);
+  block = scalloc_rt_alloc(m, slot, size);
+  scalloc_rt_alloc_many(m, slot, &block, 1);
+  scalloc_rt_detach(m);
+  scalloc_rt_sweep(heap, NULL, 3);
+  if (late_span != 0) scalloc_rt_span_release(late_span), late_span = 0;
+  scalloc_rt_detach(workers[0].mutator);
+  step("andq $-257, (%%rsp)");
+}
+
+static void stopped_in_functions_of_others(void) {
+  scalloc_rt_heap_conf conf = {.size = sizeof conf, .hooks = {.pressure = turn_in_hook, .span_release = put_off_in_hook}};
+  struct sigaction action = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO};
+  CHECK(heap = scalloc_rt_heap_create(&conf));
+  slot = slot_for(heap, kind_with(heap, 0), 1500, &size);
+  base = __builtin_frame_address(0);
+  CHECK(sigaction(SIGTRAP, &action, NULL) == 0);
+  alarm(100);
+  made = 0;
+  traps = cycles_done = put_off = 0;
+  for (size_t i = 0; i < 20; i++) {
+    CHECK(workers[0].mutator = scalloc_rt_attach(heap, NULL));
+    workers[0].mutator->budget = INT64_MAX;
+    traps += (long)i; /* begins elsewhere each time */
+    use_stepwise(i);
+  }
+  printf("  %ld steps, %ld cycles, put off %ld times\n", traps, cycles_done, put_off);
+  CHECK(cycles_done > 500 && put_off > 500);
+  check_heap();
+  scalloc_rt_heap_destroy(heap);
+  check_ends();
+}
 #else
+static void stopped_in_functions_of_others(void) { exit(SKIP_CODE); }
 static void stopped_between_any_two_instructions(void) { exit(SKIP_CODE); }
 #endif
 
-PARTS_MAIN(PART(stopped_by_signal), PART(stopped_between_any_two_instructions))
+PARTS_MAIN(PART(stopped_by_signal), PART(stopped_between_any_two_instructions), PART(stopped_in_functions_of_others))

@@ -157,6 +157,24 @@ static void wrong_04_late_free_and_decommit(void) {
   check_ends();
 }
 
+/* Runs of a ZERO kind: their memory is cleared when it may be written, not before. */
+static void wrong_04_zeroed_after_commit(void) {
+  scalloc_rt_heap_conf conf = {.size = sizeof conf, .hooks = {.commit = commit, .decommit = decommit}};
+  world w = world_new(&conf, SCALLOC_RT_UNCOLLECTABLE | SCALLOC_RT_ZERO, 40000);
+  for (size_t i = 0; i < 40; i++) {
+    size_t size = (1 + i % 4) * 700000;
+    char *block = i % 3 ? scalloc_rt_alloc_large(w.mutator, 0, size) : world_alloc(&w);
+    if (i % 3 == 0) size = w.size;
+    CHECK(block && all_bytes(block, size, 0));
+    memset(block, 1, size);
+    scalloc_rt_free(w.mutator, block);
+    scalloc_rt_retire(w.mutator);
+  }
+  CHECK_INT(glue_now(w.heap).committed, ==, 0);
+  world_end(&w);
+  check_ends();
+}
+
 /* Pointers into spans that have gone: a marker that follows them reads nothing there. */
 static void wrong_04_stale_pointers_of_a_marker(void) {
   scalloc_rt_heap_conf conf = {.size = sizeof conf, .hooks = {.commit = commit, .decommit = decommit}};
@@ -271,5 +289,6 @@ static void wrong_14_idle_mutators_pin_no_spans(void) {
 }
 
 PARTS_MAIN(PART(wrong_01_span_in_two_hands), PART(wrong_02_thread_dies_hot), PART(wrong_04_late_free_and_decommit),
-           PART(wrong_04_stale_pointers_of_a_marker), PART(wrong_06_freed_by_hand_in_a_cycle),
-           PART(wrong_06_hot_is_left_to_its_mutator), PART(wrong_14_idle_mutators_pin_no_spans))
+           PART(wrong_04_zeroed_after_commit), PART(wrong_04_stale_pointers_of_a_marker),
+           PART(wrong_06_freed_by_hand_in_a_cycle), PART(wrong_06_hot_is_left_to_its_mutator),
+           PART(wrong_14_idle_mutators_pin_no_spans))

@@ -16,7 +16,8 @@
  * THREADS. A mutator is used by one thread at a time. scalloc_rt_free and scalloc_rt_sweep: any thread, at any time.
  * Mutators of the heap stopped, or parked where they do not allocate: cycle_begin, cycle_end, cycle_abort, each_block, and
  * resolve unless the caller owns the block. scalloc_rt_mark: from any number of threads during a cycle.
- * Stopping by signal is fine: see scalloc_rt_defer_stop. No function here waits for a mutator but scalloc_rt_fork_prepare.
+ * Stopping by signal is fine: see scalloc_rt_defer_stop. No function here waits for a mutator but scalloc_rt_fork_prepare; the
+ * three of a cycle wait for sweepers, and so for their hooks.
  *
  * MEMORY is refused with NULL and ENOMEM, after the pressure hook had its chance. Corruption that is seen is one line on
  * stderr and abort().
@@ -97,8 +98,12 @@ typedef struct {
 } scalloc_rt_span_info;
 
 /*
- * What a runtime may want to know or decide. Any member may be NULL. Every hook is called with no lock held, once per
- * transition, with the `ud` of the heap. None may allocate from this heap except `pressure`: doing so is found and aborts.
+ * What a runtime may want to know or decide. Any member may be NULL. Every hook is called once per transition, with the `ud` of
+ * the heap, with no lock held. The span that it is about is the caller's meanwhile: freeing by hand, resolve and is_marked do not
+ * wait for the hook; the first mark in that span in a cycle does, so does the mutator that allocates from it, and so do
+ * cycle_begin, _end and _abort and scalloc_rt_fork_prepare. So no hook but `pressure` may wait for a collector, or for a thread that marks,
+ * allocates or forks. None but `pressure` may allocate from this heap: a slow path there aborts, an allocation that a hole
+ * serves is not noticed.
  */
 typedef struct {
   /* A span is now the heap's: on the refill path, by the thread that needs it, before any block is handed out. */
@@ -115,8 +120,9 @@ typedef struct {
      treated as lack of memory, a refused decommit is ignored. The memory is readable and writable in any case. */
   int (*commit)(void *ud, void *start, size_t bytes);
   int (*decommit)(void *ud, void *start, size_t bytes);
-  /* Called by the mutator's thread from refill and large allocation only, never within itself. May collect, allocate, set
-     m->budget. `bytes`: handed to this mutator since the last call. */
+  /* Called by the mutator's thread from refill and large allocation, for a deferred stop when it leaves whatever it was in; never
+     within itself. May collect, allocate, retire, set m->budget; at a stop within scalloc_rt_detach of this mutator or
+     scalloc_rt_heap_destroy, only wait. `bytes`: handed to this mutator since the last call, for whatever reason. */
   bool (*pressure)(void *ud, scalloc_rt_mutator *m, size_t bytes, int why);
 } scalloc_rt_hooks;
 
@@ -167,13 +173,16 @@ scalloc_rt_mutator *scalloc_rt_attach(scalloc_rt_heap *heap, void *rt);
    no longer use it (it has died). O(slots). NULL is fine. */
 void scalloc_rt_detach(scalloc_rt_mutator *mutator);
 
-/* Gives all holes back: at a safe point, of threads that will be idle, or before an incremental cycle. O(slots). */
+/* Gives all holes back: at a safe point, of threads that will be idle, or before an incremental cycle. By its thread, or by another
+   while that one is in a call of its own (a cooperative stop): a thread that a signal stopped may be about to take a block from the
+   hole, which would be given out twice. O(slots). */
 void scalloc_rt_retire(scalloc_rt_mutator *mutator);
 
 /*
- * For the handler of a stop signal, in the mutator's thread: true if the thread is inside a slow path of scalloc, where it must
- * not be stopped. It will call the pressure hook with SCALLOC_RT_STOP when it leaves; the handler returns at once. False: stop
- * here. A stop by others (a foreign collector) needs no such question for UNCOLLECTABLE kinds.
+ * For the handler of a stop signal, in the mutator's thread: true if the thread is inside scalloc, with whatever mutator, heap or
+ * function, where it must not be stopped. It will call the pressure hook with SCALLOC_RT_STOP when it leaves, once however often
+ * this was asked; the handler returns at once. False: stop here. A stop by others (a foreign collector) needs no such question
+ * for UNCOLLECTABLE kinds.
  */
 bool scalloc_rt_defer_stop(scalloc_rt_mutator *mutator);
 
@@ -195,7 +204,8 @@ static inline void *scalloc_rt_alloc(scalloc_rt_mutator *mutator, unsigned slot,
 }
 
 /* A block of any size, in a run of spans of its own: from a page up it makes sense, above 1 MB it is the only way. Page-aligned.
-   Survives every cycle until the mutator's next slow path or retire, whatever its mark. O(its spans). NULL and ENOMEM. */
+   Survives every cycle until the mutator's next slow path or retire, whatever its mark; what the hook of a stop on the way does is
+   none of these. O(its spans). NULL and ENOMEM. */
 void *scalloc_rt_alloc_large(scalloc_rt_mutator *mutator, int kind, size_t size);
 
 /* Up to n blocks of a slot at once into out; how many. Fewer than n only when memory is refused. The pressure hook may be called
@@ -289,8 +299,8 @@ static inline void scalloc_rt_mark_prefetch(const scalloc_rt_marker *marker, con
 /*
  * begin: no block has a mark. O(1).  end: what has no mark is dead; memory in holes stays with its mutators.
  * O(mutators * slots), never O(spans).  abort: as if begin had not been called. O(1).
- * Blocks handed out during a cycle are marked, except from holes that mutators held at begin: if mutators run meanwhile, retire
- * them at begin. A finalizable or weakly held object that shall live on is marked before end.
+ * Blocks handed out during a cycle are marked, except from holes that mutators held at begin: if mutators run meanwhile, each
+ * retires at begin, at a cooperative stop (scalloc_rt_retire). begin, end and abort wait for sweepers and their hooks. A finalizable or weakly held object that shall live on is marked before end.
  */
 void scalloc_rt_cycle_begin(scalloc_rt_heap *heap);
 void scalloc_rt_cycle_end(scalloc_rt_heap *heap);
@@ -340,8 +350,9 @@ size_t scalloc_rt_stats_json(scalloc_rt_heap *heap, char *buffer, size_t size);
 /*
  * Around fork(): called by pthread_atfork handlers of the library; a runtime that needs another order may call them itself as
  * well, they nest. prepare waits for slow paths under way and holds up new ones, in the thread that forks; no cycle may be
- * between begin and end on another thread. In the child, mutators last seen (attach, slow path) in the forking thread go on;
- * the others are retired, and their handles good only for scalloc_rt_detach.
+ * between begin and end on another thread. A hook may fork if no other thread can be waiting for it. In the child, mutators last
+ * seen (attach, allocation) in the forking thread go on; the others are retired, and their handles good only for scalloc_rt_detach.
+ * No hook is called in fork_child: what the others leave dead is released by a later sweep or refill.
  */
 void scalloc_rt_fork_prepare(void);
 void scalloc_rt_fork_parent(void);

@@ -21,12 +21,12 @@ static struct { uint32_t span, block; } held[MOST]; /* ghost words; span 0 = fre
 bool quiet_init(void) { return true; }
 void quiet_enter(gcmutator *m) { (void)m; }
 void quiet_leave(gcmutator *m) { (void)m; }
-void quiet_stop(gcmutator *m) { (void)m; }
+void quiet_pressed(void) {}
 void *thread_mark(void) { return blocks; }
 
-const span **glue_world_hooked(void);
-const span **glue_world_hooked(void) {
-  static const span *hooked[MODEL_THREADS + 1];
+span **glue_world_hooked(void);
+span **glue_world_hooked(void) {
+  static span *hooked[MODEL_THREADS + 1];
   unsigned thread = model_thread();
   return &hooked[thread < MODEL_THREADS ? thread : MODEL_THREADS];
 }
