@@ -140,8 +140,12 @@ size_t scalloc_rt_stats_json(scalloc_rt_heap *h, char *buffer, size_t size) {
   write_text(&w, "\"bytes\":{\"live\":%zu,\"committed\":%zu,\"limit\":%zu},", t.live, (size_t)word_load_acquire(&h->bytes),
              h->limit);
   size_t swept = word_load_acquire(&h->swept), refills = word_load_acquire(&h->refills);
+  quiet_enter(NULL);
+  lock_take(&h->lock); /* not gcheap_lock_list: a hook may ask, and a cycle that turns waits for hooks */
   for (const gcmutator *m = h->mutators; m; m = m->next)
     swept += word_load_relaxed(&m->swept), refills += word_load_relaxed(&m->refills);
+  lock_give(&h->lock);
+  quiet_leave(NULL);
   write_text(&w, "\"counts\":{\"cycles\":%zu,\"swept\":%zu,\"released\":%zu,\"refills\":%zu},\"kinds\":[",
              (size_t)word_load_acquire(&h->cycles), swept, (size_t)word_load_acquire(&h->released), refills);
   for (unsigned k = 0; k < h->kinds; k++) {

@@ -1,6 +1,6 @@
 # The Scheme of examples/scheme under its own scripts: as it is, within a small heap, and with a collection at every n-th allocation,
 # where whoever forgets a root is found out.
-if(NOT TARGET scheme AND SCALLOC_SANITIZE STREQUAL "thread") # its threads are worth a look without the other examples
+if(NOT TARGET scheme AND SCALLOC_SANITIZE) # worth a look without the other examples
   include(${PROJECT_SOURCE_DIR}/examples/scheme/scheme.cmake)
 endif()
 if(NOT TARGET scheme)
