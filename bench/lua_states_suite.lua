@@ -9,7 +9,7 @@
 local PROGRAM = "build/bin/lua-states"
 
 package.path = "bench/?.lua;" .. package.path
-local suite, allocators = require "suite", require "allocators"
+local suite, allocators, goals = require "suite", require "allocators", require "goals"
 local fail, read, map = suite.fail, suite.read, suite.map
 
 -- Cases and sides
@@ -146,28 +146,18 @@ end
 
 -- What the figures are held to: a close of FAST and a life of a small state with FAST, memory of an idle one.
 local GOALS = {
-  { section = "close", side = "scalloc FAST", text = "a FAST close of a state without the generational mode takes %.3f ms; the goal is 1 ms",
-    applies = function(case) return not case.label:find("generational", 1, true) end, most = 1e-3, scale = 1e3 },
-  { section = "cycle", side = "scalloc FAST", text = "a state is made and closed in %.3f of glibc's time; the goal is 0.8", most = 0.8, ratio = true },
-  { section = "idle", side = allocators.OURS, text = "an idle state takes %.3f of glibc's memory; the goal is 1.0", most = 1.0, ratio = true },
+  close = { side = "scalloc FAST", what = "FAST close, milliseconds", most = 1, scale = 1e3,
+    applies = function(case) return not case.label:find("generational", 1, true) end },
+  cycle = { side = "scalloc FAST", what = "FAST, time to glibc's", most = 0.8 },
+  idle = { side = allocators.OURS, what = "memory to glibc's", most = 1 },
 }
 
-local function verdict_of(samples, case, goal)
-  local key = case.metric.key
+local function goal_line(samples, case)
+  local goal, key = GOALS[case.section], case.metric.key
   local mine, reference = spread_of(samples, case, goal.side, key), spread_of(samples, case, case.sides[1].name, key)
   if not mine or (goal.applies and not goal.applies(case)) then return nil end
-  local value = goal.ratio and mine.median / reference.median or mine.median
-  return ("%s: %s: %s."):format(value <= goal.most and "reached" or "MISSED", case.label, goal.text:format(value * (goal.scale or 1)))
-end
-
-local function verdict_lines(samples, cases)
-  local lines = {}
-  for _, goal in ipairs(GOALS) do
-    for _, case in ipairs(cases) do
-      if case.section == goal.section then lines[#lines + 1] = verdict_of(samples, case, goal) end
-    end
-  end
-  return table.concat(lines, "\n") .. "\n"
+  local value = goal.scale and mine.median * goal.scale or mine.median / reference.median
+  return goals.at_most(("%s: %s"):format(case.label, goal.what), value, goal.most)
 end
 
 local function tables(samples, cases, markdown)
@@ -180,8 +170,9 @@ local function tables(samples, cases, markdown)
     end
   end
   parts[#parts + 1] = purge_line(samples, cases)
-  parts[#parts + 1] = (markdown and "## " or "") .. "Against the goals\n"
-  parts[#parts + 1] = verdict_lines(samples, cases)
+  local lines = {}
+  for _, case in ipairs(cases) do lines[#lines + 1] = goal_line(samples, case) end
+  parts[#parts + 1] = goals.section(lines, markdown)
   return table.concat(parts, "\n")
 end
 
