@@ -30,24 +30,26 @@ static figures figures_now(void) {
   return f;
 }
 
+/* All of them, in the order of both texts. */
+#define FIGURES(f)                                                                                                             \
+  (size_t) arena.spans << SPAN_SHIFT, (f).opened, (f).spans.hot, (f).spans.floating, (f).spans.reusable, (f).spans.pooled,     \
+      (f).spans.large, (f).spans.live, (f).spans.committed, (f).spans.backed * PAGE, options.limit_bytes, purge_count(),       \
+      (f).remote_frees, (f).adoptions
+
 static size_t length_of(int printed) { return printed < 0 ? 0 : (size_t)printed; }
 
 size_t scalloc_stats_json(char *buffer, size_t size) {
   figures f = figures_now();
-  const walk_totals *t = &f.spans;
   return length_of(snprintf(buffer, size,
                             "{\"arena\":{\"reserved_bytes\":%zu,\"spans_opened\":%u},"
                             "\"spans\":{\"hot\":%zu,\"floating\":%zu,\"reusable\":%zu,\"pooled\":%zu,\"large\":%zu},"
                             "\"bytes\":{\"live\":%zu,\"committed\":%zu,\"page_tables\":%zu,\"limit\":%zu},"
                             "\"counts\":{\"purges\":%zu,\"remote_frees\":%llu,\"adoptions\":%llu}}",
-                            (size_t)arena.spans << SPAN_SHIFT, f.opened, t->hot, t->floating, t->reusable, t->pooled, t->large,
-                            t->live, t->committed, t->backed * PAGE, options.limit_bytes, purge_count(), f.remote_frees,
-                            f.adoptions));
+                            FIGURES(f)));
 }
 
 size_t scalloc_stats_prometheus(char *buffer, size_t size) {
   figures f = figures_now();
-  const walk_totals *t = &f.spans;
   return length_of(snprintf(buffer, size,
                             "# HELP scalloc_arena_reserved_bytes Address space of the arena.\n"
                             "# TYPE scalloc_arena_reserved_bytes gauge\n"
@@ -83,9 +85,7 @@ size_t scalloc_stats_prometheus(char *buffer, size_t size) {
                             "# HELP scalloc_adoptions_total Spans of ended threads that others took over.\n"
                             "# TYPE scalloc_adoptions_total counter\n"
                             "scalloc_adoptions_total %llu\n",
-                            (size_t)arena.spans << SPAN_SHIFT, f.opened, t->hot, t->floating, t->reusable, t->pooled, t->large,
-                            t->live, t->committed, t->backed * PAGE, options.limit_bytes, purge_count(), f.remote_frees,
-                            f.adoptions));
+                            FIGURES(f)));
 }
 
 /* In a cell that no heap has, all of it is a block that is not live. */
