@@ -3,8 +3,9 @@
  *
  * Any thread may be within such a heap when another one forks. Its lock would stay closed in the child, and its pool and counts
  * cut off in the middle. So a fork waits for these locks, which are held for a call each, and both sides open them afterwards.
- * Who comes to such a lock meanwhile lets the fork go first, or two busy threads might keep it from both. It does not wait for ever: who forks may hold a lock itself (a visitor of a walk), or be waited for by who holds it. The child
- * opens every lock, whether the fork got it or not; what was not got was most likely a long walk, which changes nothing.
+ * Who comes to such a lock meanwhile lets the fork go first, or two busy threads might keep it from both. It does not wait for
+ * ever: who forks may hold a lock itself (a visitor of a walk), or be waited for by who holds it. The child opens every lock,
+ * whether the fork got it or not; what was not got was most likely a long walk, which changes nothing.
  *
  * Data: the list of the kits with SHARED, under its own lock, which is taken before those of the kits.
  */

@@ -101,8 +101,8 @@ typedef struct {
  * What a runtime may want to know or decide. Any member may be NULL. Every hook is called once per transition, with the `ud` of
  * the heap, with no lock held. The span that it is about is the caller's meanwhile: freeing by hand, resolve and is_marked do not
  * wait for the hook; the first mark in that span in a cycle does, so does the mutator that allocates from it, and so do
- * cycle_begin, _end and _abort and scalloc_rt_fork_prepare. So no hook but `pressure` may wait for a collector, or for a thread that marks,
- * allocates or forks. None but `pressure` may allocate from this heap: a slow path there aborts, an allocation that a hole
+ * cycle_begin, _end and _abort and scalloc_rt_fork_prepare. So no hook but `pressure` may wait for a collector, or for a thread
+ * that marks, allocates or forks. None but `pressure` may allocate from this heap: a slow path there aborts, an allocation that a hole
  * serves is not noticed.
  */
 typedef struct {
@@ -300,7 +300,8 @@ static inline void scalloc_rt_mark_prefetch(const scalloc_rt_marker *marker, con
  * begin: no block has a mark. O(1).  end: what has no mark is dead; memory in holes stays with its mutators.
  * O(mutators * slots), never O(spans).  abort: as if begin had not been called. O(1).
  * Blocks handed out during a cycle are marked, except from holes that mutators held at begin: if mutators run meanwhile, each
- * retires at begin, at a cooperative stop (scalloc_rt_retire). begin, end and abort wait for sweepers and their hooks. A finalizable or weakly held object that shall live on is marked before end.
+ * retires at begin, at a cooperative stop (scalloc_rt_retire). begin, end and abort wait for sweepers and their hooks. A
+ * finalizable or weakly held object that shall live on is marked before end.
  */
 void scalloc_rt_cycle_begin(scalloc_rt_heap *heap);
 void scalloc_rt_cycle_end(scalloc_rt_heap *heap);
