@@ -2,8 +2,8 @@
  * nursery.c - how the memory of a young heap becomes blocks.
  *
  * A bin that is empty gets a few blocks at a time, more where it has had many, from the scrap if they fit, else from the fresh part
- * of the newest cell. When the scrap is used up, the largest block that is free becomes the next one: what a growing table left behind is cut up before
- * another page is touched.
+ * of the newest cell. When the scrap is used up, the largest block that is free becomes the next one: what a growing table left
+ * behind is cut up before another page is touched.
  *
  * The child of a fork may find a heap after any of these steps. So memory leaves the place where it is free before it comes into
  * another: what lies between the two is lost to the child, never had twice.
