@@ -6,7 +6,7 @@
 package.path = "bench/?.lua;" .. package.path
 local suite, goals = require "suite", require "goals"
 
-local SUITES = { "lua", "lua-states", "malloc", "gc" }
+local SUITES = { "lua", "lua-states", "malloc", "gc", "ablations" }
 
 local HEAD = [[
 # Measured
@@ -29,16 +29,17 @@ local function facts_of(text)
   return (facts:gsub("Written by [^\n]*\n", ""):gsub("^\n+", ""))
 end
 
--- Whole sentences about what came out: "Time: ...", "- gcbench, 1 mutator: ..." and plots, under their headings.
+-- Whole sentences about what came out: "Time: ...", "- gcbench, 1 mutator: ..." and plots, under their headings; of the ablations all
+-- that stands under "Effects".
 local function findings_of(text, folder)
   local lines, heading = {}, nil
   for line in text:gmatch("[^\n]+") do
-    local is_goal = heading == "## " .. goals.TITLE
+    local is_goal = heading == "## " .. goals.TITLE or heading == "## Effects"
     if line:match("^## ") then
       heading = line
       lines[#lines + 1] = "\n#" .. line .. "\n"
     elseif is_goal or line:match("^[A-Z][%a ,]*: scalloc") or line:match("^%- .*: .*libgc") then
-      lines[#lines + 1] = line .. (line:match("^%- ") and "" or "\n")
+      lines[#lines + 1] = line .. (line:match("^[-|]") and "" or "\n")
     elseif line:match("^!%[") then
       lines[#lines + 1] = "\n" .. line:gsub("%]%(", "](" .. folder .. "/") .. "\n"
     end

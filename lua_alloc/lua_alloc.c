@@ -136,7 +136,7 @@ void *scalloc_lua_alloc(void *ud, void *block, size_t osize, size_t nsize) {
     if (unlikely(nsize > DIRECT_MAX)) return uncommon(ud, block, osize, nsize);
     ptrdiff_t left = account->left - (ptrdiff_t)nsize;
     if (unlikely(left < 0)) return uncommon(ud, block, osize, nsize);
-    void *fresh = fast_alloc(h, (nsize + 7) & ~(size_t)7);
+    void *fresh = fast_alloc(h, (nsize + SMALL_STEP - 1) & ~(size_t)(SMALL_STEP - 1));
     if (unlikely(fresh == NULL)) return uncommon(ud, block, osize, nsize);
     account_set_left(account, left);
     return fresh;

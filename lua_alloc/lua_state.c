@@ -36,7 +36,7 @@ static bool enter_group(heap *h, scalloc_lua_group *group) {
 
 scalloc_lua_heap *scalloc_lua_heap_new(const scalloc_lua_config *given) {
   scalloc_lua_config config = complete(given);
-  heap *h = lua_kit_is_needed(&config) ? heap_create(HEAP_EXCLUSIVE) : heap_create_young();
+  heap *h = lua_kit_is_needed(&config) || ABLATED(YOUNG) || ABLATED(EIGHTS) ? heap_create(HEAP_EXCLUSIVE) : heap_create_young();
   if (h == NULL) return NULL;
   lua_limit_init(h, &config);
   if (lua_kit_make(h, &config) && enter_group(h, config.group)) return lua_heap_handle(h);

@@ -22,6 +22,7 @@ size_t class_first_offset(unsigned c, uint32_t span_index) {
 
 size_t class_initial_limit(unsigned c, size_t first) {
   size_t bytes = class_size(c) * REAL_SPAN_MIN_BLOCKS;
+  if (ABLATED(GROWTH)) return SPAN_BYTES;
   bytes = bytes <= REAL_SPAN_MIN ? REAL_SPAN_MIN : (size_t)1 << (log2_floor(bytes - 1) + 1);
   return bytes >= SPAN_BYTES - first ? SPAN_BYTES : first + bytes;
 }

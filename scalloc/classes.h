@@ -15,6 +15,7 @@
 
 enum {
   CLASSES_BY_8 = 8,
+  SMALL_STEP = ABLATED(EIGHTS) ? 16 : 8, /* sizes on the Lua path are rounded up to multiples of it */
   CLASSES_BY_16 = 12,
   CLASSES = CLASSES_BY_8 + CLASSES_BY_16 + 48,
   FINE_MAX = 256,    /* largest size of the linear classes */
@@ -23,7 +24,7 @@ enum {
 
 /* The class of size 1 .. LARGE_MIN on the Lua path; sizes that are multiples of 16 never get an 8-byte class. */
 always_inline unsigned class_of(size_t size) {
-  if (size <= 64) return (unsigned)((size + 7) / 8 - 1);
+  if (size <= 64) return (unsigned)((size + 7) / 8 - 1) | ABLATED(EIGHTS);
   if (size <= FINE_MAX) return CLASSES_BY_8 + (unsigned)((size - 65) / 16);
   unsigned top = log2_floor(size - 1); /* 8 for 257 .. 512 */
   return CLASSES_BY_8 + CLASSES_BY_16 + (top - 8) * 4 + (unsigned)((size - 1) >> (top - 2) & 3);

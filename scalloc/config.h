@@ -4,14 +4,27 @@
 
 #include "platform.h"
 
+/* Builds of the benchmark that each leave out one idea, to show what it gives (bench/README.md). 0 in every other build. */
+#ifndef SCALLOC_ABLATION
+#define SCALLOC_ABLATION 0
+#endif
 enum {
-  SPAN_SHIFT = 21,           /* a virtual span is 2 MB */
-  SLOT_SHIFT = 7,            /* its slot in the span table: two cache lines */
-  GRANULE_SHIFT = 3,         /* offsets in the state word count 8-byte granules */
-  PAGE = 4096,               /* unit of colouring and of linking fresh blocks; the OS page may be larger */
-  REAL_SPAN_MIN = 1 << 16,   /* a real span starts with 64 KB and doubles as its class grows */
-  REAL_SPAN_MIN_BLOCKS = 32, /* ... but with room for at least so many blocks */
-  POOL_STACKS = 64,          /* upper bound of p, the stacks of one pool slot: one summary word */
+  ABLATE_STACKS = 1, /* the pool has one stack, not p */
+  ABLATE_GROWTH,     /* a real span is the whole virtual span from the start */
+  ABLATE_EIGHTS,     /* no classes of 8, 24, 40, 56 bytes */
+  ABLATE_RETURN,     /* a span that a free empties is returned to the pool by a later malloc only */
+  ABLATE_YOUNG,      /* Lua states do not begin in cells */
+};
+#define ABLATED(idea) (SCALLOC_ABLATION == ABLATE_##idea)
+
+enum {
+  SPAN_SHIFT = 21,                        /* a virtual span is 2 MB */
+  SLOT_SHIFT = 7,                         /* its slot in the span table: two cache lines */
+  GRANULE_SHIFT = 3,                      /* offsets in the state word count 8-byte granules */
+  PAGE = 4096,                            /* unit of colouring and of linking fresh blocks; the OS page may be larger */
+  REAL_SPAN_MIN = 1 << 16,                /* a real span starts with 64 KB and doubles as its class grows */
+  REAL_SPAN_MIN_BLOCKS = 32,              /* ... but with room for at least so many blocks */
+  POOL_STACKS = ABLATED(STACKS) ? 1 : 64, /* upper bound of p, the stacks of one pool slot: one summary word */
   /* The arena is opened 1 GB at a time; for tools that look at all that is open, 32 MB; ... */
   OPEN_STEP_SPANS = TRACK_ASAN || TRACK_VALGRIND ? 16 : 512,
   OPEN_STEP_SPANS_SMALL = TRACK_ASAN || TRACK_VALGRIND ? 16 : 32, /* ... 64 MB where the OS refuses that */

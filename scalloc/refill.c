@@ -36,6 +36,16 @@ static bool refill_from(span *s) {
   return span_carve(s) || span_collect(s, span_threshold(s));
 }
 
+/* Where frees do not return empty spans: this one, taken from the reusable ones, goes if it is empty and not the last. */
+static bool returned_late(heap *h, span *s) {
+  if (!ABLATED(RETURN) || s->used != 0 || h->sets[s->class_index].head == 0) return false;
+  heap_unlink(h, s);
+  word_store_relaxed(&s->owner, 0);
+  span_set_state(s, SPAN_FREE);
+  pool_put(s, h->id);
+  return true;
+}
+
 /* The oldest reusable span of the class, hot now. */
 static span *reuse(heap *h, unsigned class_index) {
   for (;;) {
@@ -45,7 +55,7 @@ static span *reuse(heap *h, unsigned class_index) {
     word_t seen = s ? word_load_acquire(&s->word) : 0;
     if (s) list_remove(h, s, LIST_SET);
     list_unlock(h);
-    if (s == NULL || span_make_hot(s, h, seen)) return s;
+    if (s == NULL || (span_make_hot(s, h, seen) && !returned_late(h, s))) return s;
   }
 }
 

@@ -56,7 +56,7 @@ bool span_make_hot(span *s, struct scalloc_heap *owner, word_t seen) {
 
 /* The state that a span with these figures belongs in. */
 static span_state state_for(uint32_t live, uint32_t reusable_below) {
-  if (live == 0) return SPAN_FREE;
+  if (live == 0 && !ABLATED(RETURN)) return SPAN_FREE;
   return live < reusable_below ? SPAN_REUSABLE : SPAN_FLOATING;
 }
 
