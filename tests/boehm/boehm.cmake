@@ -64,6 +64,6 @@ endif()
 
 if(NOT (SCALLOC_ASSERTS OR SCALLOC_SANITIZE OR CMAKE_BUILD_TYPE STREQUAL "Debug")) # compares times
   boehm_program(boehm_cost ${CMAKE_CURRENT_LIST_DIR}/cost.c)
-  boehm_test(cost 120 boehm_cost)
+  boehm_test(cost 300 boehm_cost)
   set_tests_properties(boehm.cost PROPERTIES RUN_SERIAL TRUE)
 endif()
