@@ -334,6 +334,7 @@ static void pressure(void) {
     all += last;
     before += last;
   }
+  printf("  collections: %d in the first 64 MB, %d in the last, %d in 256\n", (int)first, (int)last, (int)all);
   CHECK_INT(all, >, 0);
   CHECK_INT(last, <=, first / 2);
   before = GC_get_gc_no();
