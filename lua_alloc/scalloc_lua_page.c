@@ -1,42 +1,13 @@
 /*
- * scalloc_lua_page.c - draws the heap map: one HTML file, no script, nothing loaded from elsewhere, light and dark.
+ * scalloc_lua_page.c - draws the heap map (html.h).
  */
+#include "html.h"
 #include "scalloc_lua_map.h"
 
 #include <lua.h>
 #include <string.h>
 
 enum { HOLDERS = 30, SQUARES = 64, CHART_WIDTH = 960, CHART_HEIGHT = 260, CHART_LEFT = 76, CHART_BOTTOM = 30, CHART_TOP = 10 };
-
-static const char style[] =
-    ":root{color-scheme:light dark;--bg:#fbfbfa;--card:#fff;--line:#dcdcd8;--text:#1c1d1f;--soft:#63656b;--accent:#2563a8;"
-    "--accent-soft:#a9c8ea;--track:#ecebe7}\n"
-    "@media(prefers-color-scheme:dark){:root{--bg:#17181b;--card:#1f2125;--line:#363940;--text:#e9e9e6;--soft:#a3a6ad;"
-    "--accent:#7db4f0;--accent-soft:#31506f;--track:#2b2e34}}\n"
-    "*{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--text);font:15px/1.5 system-ui,sans-serif}\n"
-    "main{max-width:1080px;margin:0 auto;padding:28px 24px 56px}h1{font-size:26px;margin:0;overflow-wrap:anywhere}\n"
-    "h2{font-size:18px;margin:0 0 2px}p{margin:0 0 14px;color:var(--soft)}section{background:var(--card);border:1px solid "
-    "var(--line);border-radius:10px;padding:18px 20px;margin-top:20px;overflow-x:auto}\n"
-    ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin-top:18px}\n"
-    ".tile{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 16px}.tile b{display:block;"
-    "font-size:21px;font-variant-numeric:tabular-nums}.tile span{color:var(--soft);font-size:13px}\n"
-    "table{border-collapse:collapse;width:100%}th{text-align:left;font-weight:600;color:var(--soft);font-size:13px;"
-    "border-bottom:1px solid var(--line);padding:4px 12px 6px 0;white-space:nowrap}\n"
-    "td{padding:5px 12px 5px 0;border-bottom:1px solid var(--line);vertical-align:middle}tr:last-child td{border-bottom:0}\n"
-    "td:first-child,th:first-child{padding-left:2px}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\n"
-    ".bar{background:var(--track);border-radius:4px;height:12px;min-width:110px}.bar i{display:block;height:12px;"
-    "border-radius:4px;background:var(--accent)}\n"
-    ".dot{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:8px}\n"
-    ".squares{display:flex;flex-wrap:wrap;gap:2px;min-width:300px;max-width:420px}.squares i{width:14px;height:14px;"
-    "border-radius:2px;border:1px solid var(--line);background:linear-gradient(to top,var(--accent) var(--f),var(--track) "
-    "var(--f))}.squares em{font-style:normal;font-size:12px;color:var(--soft);margin-left:4px}\n"
-    "svg{display:block;width:100%;min-width:640px;height:auto}svg "
-    "text{fill:var(--soft);font-size:12px}.grid{stroke:var(--line)}"
-    ".peak{fill:var(--accent-soft)}.used{fill:none;stroke:var(--accent);stroke-width:2;stroke-linejoin:round}\n"
-    ".key{display:flex;gap:20px;font-size:13px;color:var(--soft);margin:8px 0 0}.key "
-    "i{display:inline-block;width:18px;height:10px;"
-    "border-radius:2px;margin-right:6px}\n"
-    "footer{margin-top:24px;color:var(--soft);font-size:13px}\n";
 
 /* What a type is called on the page, and its colour, which is legible on light and on dark ground. */
 static const struct {
@@ -63,60 +34,6 @@ static size_t type_of(int tag) {
 
 /* ---- writing ---------------------------------------------------------------------------------------------------------------- */
 
-static void put_text(FILE *file, const char *text) {
-  for (; *text; text++) {
-    switch (*text) {
-    case '<':
-      fputs("&lt;", file);
-      break;
-    case '>':
-      fputs("&gt;", file);
-      break;
-    case '&':
-      fputs("&amp;", file);
-      break;
-    case '"':
-      fputs("&quot;", file);
-      break;
-    default:
-      fputc(*text, file);
-    }
-  }
-}
-
-typedef struct {
-  char text[32];
-} figure;
-
-/* "12.3 MB"; a KB is 1024 bytes. */
-static figure bytes_figure(double bytes) {
-  static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
-  figure f;
-  size_t unit = 0;
-  for (; (bytes >= 1000 || bytes <= -1000) && unit < 4; unit++) bytes /= 1024;
-  snprintf(f.text, sizeof f.text, unit == 0 || bytes >= 100 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
-  return f;
-}
-
-/* "1,234,567" */
-static figure count_figure(unsigned long long count) {
-  char digits[24];
-  figure f;
-  size_t length = (size_t)snprintf(digits, sizeof digits, "%llu", count), at = 0;
-  for (size_t i = 0; i < length; i++) {
-    if (i > 0 && (length - i) % 3 == 0) f.text[at++] = ',';
-    f.text[at++] = digits[i];
-  }
-  f.text[at] = '\0';
-  return f;
-}
-
-static double percent(double part, double whole) { return whole > 0 ? 100 * part / whole : 0; }
-
-static void put_tile(FILE *file, const char *name, figure value) {
-  fprintf(file, "<div class=\"tile\"><span>%s</span><b>%s</b></div>\n", name, value.text);
-}
-
 static void put_bar(FILE *file, double share, const char *colour) {
   fprintf(file, "<td><div class=\"bar\"><i style=\"width:%.1f%%", share);
   if (colour) fprintf(file, ";background:%s", colour);
@@ -126,20 +43,15 @@ static void put_bar(FILE *file, double share, const char *colour) {
 /* ---- the sections -------------------------------------------------------------------------------------------------------------- */
 
 static void put_head(FILE *file, const map_data *map) {
-  fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-        "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>Heap map: ",
-        file);
-  put_text(file, map->title);
-  fprintf(file, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<main>\n<h1>Heap map of ", style);
-  put_text(file, map->title);
-  fprintf(file, "</h1>\n<p>%s on scalloc, at the end of the program, before the state was closed</p>\n", map->version);
+  html_begin(file, map->title);
+  fprintf(file, "<p>%s on scalloc, at the end of the program, before the state was closed</p>\n", map->version);
   fputs("<div class=\"tiles\">\n", file);
-  put_tile(file, "in use at the end", bytes_figure((double)map->stats.used));
-  put_tile(file, "peak", bytes_figure((double)map->stats.peak));
-  put_tile(file, "committed pages", bytes_figure((double)map->stats.committed));
-  put_tile(file, "live blocks", count_figure(map->stats.blocks));
-  put_tile(file, "garbage collections", count_figure(map->collections));
-  put_tile(file, "growths refused", count_figure(map->stats.refusals));
+  html_tile(file, "in use at the end", html_bytes((double)map->stats.used));
+  html_tile(file, "peak", html_bytes((double)map->stats.peak));
+  html_tile(file, "committed pages", html_bytes((double)map->stats.committed));
+  html_tile(file, "live blocks", html_count(map->stats.blocks));
+  html_tile(file, "garbage collections", html_count(map->collections));
+  html_tile(file, "growths refused", html_count(map->stats.refusals));
   fputs("</div>\n", file);
 }
 
@@ -167,7 +79,7 @@ static void put_grid(FILE *file, chart c) {
   for (int i = 0; i * step <= c.bytes * 1.0001; i++) {
     double bytes = i * step, y = chart_y(c, bytes);
     fprintf(file, "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", CHART_LEFT, CHART_WIDTH - 10, y, y);
-    fprintf(file, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n", CHART_LEFT - 8, y + 4, bytes_figure(bytes).text);
+    fprintf(file, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n", CHART_LEFT - 8, y + 4, html_bytes(bytes).text);
   }
   step = round_step(c.seconds);
   for (int i = 0; i * step <= c.seconds * 1.0001; i++)
@@ -223,11 +135,11 @@ static void put_types(FILE *file, const map_data *map) {
     if (sums[next].blocks == 0) break;
     fprintf(file, "<tr><td style=\"white-space:nowrap\"><i class=\"dot\" style=\"background:%s\"></i>%s</td>",
             types[next].colour, types[next].name);
-    put_bar(file, percent(sums[next].bytes, all), types[next].colour);
+    put_bar(file, html_percent(sums[next].bytes, all), types[next].colour);
     fprintf(file,
             "<td class=\"n\">%s</td><td class=\"n\">%.1f %%</td><td class=\"n\">%s</td><td "
             "style=\"color:var(--soft)\">%s</td></tr>\n",
-            bytes_figure(sums[next].bytes).text, percent(sums[next].bytes, all), count_figure(sums[next].blocks).text,
+            html_bytes(sums[next].bytes).text, html_percent(sums[next].bytes, all), html_count(sums[next].blocks).text,
             types[next].what);
     sums[next] = (type_sum){0, 0};
   }
@@ -249,10 +161,10 @@ static void put_holders(FILE *file, const map_data *map) {
     size_t type = type_of(row.tag);
     fprintf(file,
             "<tr><td class=\"n\">%s</td><td style=\"white-space:nowrap\"><i class=\"dot\" style=\"background:%s\"></i>%s</td>",
-            count_figure(row.size).text, types[type].colour, types[type].name);
-    put_bar(file, percent(bytes, all), types[type].colour);
-    fprintf(file, "<td class=\"n\">%s</td><td class=\"n\">%.1f %%</td><td class=\"n\">%s</td></tr>\n", bytes_figure(bytes).text,
-            percent(bytes, all), count_figure((unsigned long long)row.blocks).text);
+            html_count(row.size).text, types[type].colour, types[type].name);
+    put_bar(file, html_percent(bytes, all), types[type].colour);
+    fprintf(file, "<td class=\"n\">%s</td><td class=\"n\">%.1f %%</td><td class=\"n\">%s</td></tr>\n", html_bytes(bytes).text,
+            html_percent(bytes, all), html_count((unsigned long long)row.blocks).text);
   }
   fputs("</table>\n</section>\n", file);
 }
@@ -266,18 +178,18 @@ static void put_class(FILE *file, const lua_span *spans, size_t begin, size_t en
     live_bytes += (double)spans[i].live_bytes;
     committed += (double)spans[i].committed;
   }
-  double share = percent(live_bytes, committed);
+  double share = html_percent(live_bytes, committed);
   fprintf(file, "<tr><td class=\"n\">%s</td><td class=\"n\">%s</td><td class=\"n\">%s</td><td class=\"n\">%s</td>",
-          spans[begin].block ? count_figure(spans[begin].block).text : "large", count_figure(end - begin).text,
-          count_figure(live).text, bytes_figure(live_bytes).text);
-  fprintf(file, "<td class=\"n\">%s</td>", bytes_figure(committed).text);
+          spans[begin].block ? html_count(spans[begin].block).text : "large", html_count(end - begin).text,
+          html_count(live).text, html_bytes(live_bytes).text);
+  fprintf(file, "<td class=\"n\">%s</td>", html_bytes(committed).text);
   put_bar(file, share > 100 ? 100 : share, NULL);
   fprintf(file, "<td class=\"n\">%.0f %%</td><td><div class=\"squares\">", share);
   for (size_t i = begin; i < end && i < begin + SQUARES; i++) {
-    double full = percent((double)spans[i].live, (double)spans[i].room);
-    fprintf(file, "<i style=\"--f:%.0f%%\" title=\"%s of %s blocks live, ", full, count_figure(spans[i].live).text,
-            count_figure(spans[i].room).text);
-    fprintf(file, "%s committed\"></i>", bytes_figure((double)spans[i].committed).text);
+    double full = html_percent((double)spans[i].live, (double)spans[i].room);
+    fprintf(file, "<i style=\"--f:%.0f%%\" title=\"%s of %s blocks live, ", full, html_count(spans[i].live).text,
+            html_count(spans[i].room).text);
+    fprintf(file, "%s committed\"></i>", html_bytes((double)spans[i].committed).text);
   }
   if (end - begin > SQUARES) fprintf(file, "<em>and %zu more</em>", end - begin - SQUARES);
   fputs("</div></td></tr>\n", file);
@@ -303,5 +215,5 @@ void page_write(FILE *file, const map_data *map) {
   put_types(file, map);
   put_holders(file, map);
   put_spans(file, map);
-  fputs("<footer>Written by scalloc-lua --heap-map. A KB is 1024 bytes.</footer>\n</main>\n</body>\n</html>\n", file);
+  html_end(file, "Written by scalloc-lua --heap-map.");
 }
