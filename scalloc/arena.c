@@ -10,6 +10,7 @@
 
 #include "options.h"
 #include "os.h"
+#include "signpost.h"
 
 /* Before it is made the arena is where no address lies: whoever frees NULL or a foreign block just then may read a new `opened`
    beside this old base, and must not take the block for his. */
@@ -111,12 +112,23 @@ static bool open_side(size_t end) {
   return zone_open(&note_zone, granules * sizeof *arena.notes, GUARD) && zone_open(&live_zone, granules >> 3, GUARD);
 }
 
+/* In slot 0, as soon as it can be written. */
+static void put_signpost(void) {
+  signpost *sign = (signpost *)(void *)arena.table;
+  word_store_relaxed(&sign->self, (word_t)sign);
+  word_store_relaxed(&sign->arena, (word_t)&arena);
+  word_store_relaxed(&sign->limit, options.limit_bytes);
+  word_store_relaxed(&sign->tracked, TRACKED);
+  word_store_release(&sign->magic, SIGNPOST_MAGIC);
+}
+
 /* Opens slots and spans so that indices below `end` may be used, in steps of `step` spans. */
 static bool open_spans(uint32_t end, uint32_t step) {
   size_t now = word_load_acquire(&arena.opened), to = round_up(end, step);
   if (end <= now >> SPAN_SHIFT) return true;
   if (to > arena.spans) to = arena.spans;
   if (!zone_open(&table_zone, to << SLOT_SHIFT, GUARD)) return false;
+  if (now == 0) put_signpost();
   if (TRACKED && !open_side(to)) return false;
   char *start = (char *)arena.base + now;
   if (!os_open(start, (to << SPAN_SHIFT) - now)) return false;

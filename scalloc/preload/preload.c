@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "foreign.h"
+#include "heap_map.h"
 #include "os.h"
 #include "scalloc/scalloc.h"
 
@@ -38,7 +39,10 @@ never_inline void preload_free_slow(void *block, size_t size) {
     heap_free_any(thread_heap_or_null(), block);
 }
 
-__attribute__((constructor)) static void begin(void) { purger_begin(); }
+__attribute__((constructor)) static void begin(void) {
+  heap_map_begin();
+  purger_begin();
+}
 
 exported void *malloc(size_t size) { return preload_malloc(size); }
 

@@ -5,6 +5,7 @@
 #define foreign_free scalloc_private_foreign_free
 #define foreign_realloc scalloc_private_foreign_realloc
 #define foreign_usable_size scalloc_private_foreign_usable_size
+#define heap_map_begin scalloc_private_heap_map_begin
 #define preload_free_slow scalloc_private_preload_free_slow
 #define preload_malloc_slow scalloc_private_preload_malloc_slow
 #define purger_begin scalloc_private_purger_begin

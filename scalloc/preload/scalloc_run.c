@@ -19,16 +19,20 @@
 
 enum { STATUS_USAGE = 2, STATUS_FAILED = 125, STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
 
-static const char usage_line[] = "usage: scalloc-run [--stats] [--limit=SIZE] [--checked] [--] PROGRAM [ARGUMENT...]";
+static const char usage_line[] =
+    "usage: scalloc-run [--stats] [--limit=SIZE] [--checked] [--heap-map=FILE] [--]\n                   PROGRAM [ARGUMENT...]";
 
 static const char help[] =
     "Runs PROGRAM with malloc, free and their family from scalloc, in it and in every program that it starts.\n"
     "\n"
-    "  --stats        each process writes its statistics to stderr when it ends, as one line of JSON (SCALLOC_STATS=1)\n"
-    "  --limit=SIZE   memory that each process may commit, in bytes or with K, M or G; beyond it malloc gives NULL\n"
-    "                 (SCALLOC_LIMIT_BYTES)\n"
-    "  --checked      the checked library: double frees, overflows and the like end the process with one line\n"
-    "  --help         this text\n"
+    "  --stats          each process writes its statistics to stderr when it ends, as one line of JSON (SCALLOC_STATS=1)\n"
+    "  --limit=SIZE     memory that each process may commit, in bytes or with K, M or G; beyond it malloc gives NULL\n"
+    "                   (SCALLOC_LIMIT_BYTES)\n"
+    "  --checked        the checked library: double frees, overflows and the like end the process with one line\n"
+    "  --heap-map=FILE  when PROGRAM exits, a page for a browser that shows its heap (scalloc-top --html); with %p in FILE, "
+    "which\n"
+    "                   stands for the process number, one for each process; none for a process that a signal ends\n"
+    "  --help           this text\n"
     "\n"
     "Other settings are taken from the environment (SCALLOC_PURGE_DELAY_MS, SCALLOC_PURGE_THREAD, ...). Programs that are "
     "linked\n"
@@ -70,18 +74,38 @@ static void set_limit(const char *argument, const char *text) {
   set("SCALLOC_LIMIT_BYTES", digits);
 }
 
-/* The path of a library in one of the places, seen from the folder of this program. */
-static const char *find_library(const char *name) {
-  static const char *const places[] = {SCALLOC_RUN_LIBRARIES, "../lib"};
+/* The path of a file in one of the places, seen from the folder of this program. Static. */
+static const char *find_beside(const char *const *places, size_t count, const char *name) {
   static char path[2 * PATH_MAX], real[PATH_MAX];
   ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
   if (length <= 0 || length >= PATH_MAX) failed("cannot read /proc/self/exe", "");
   while (length > 0 && path[length - 1] != '/') length--;
-  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+  for (size_t i = 0; i < count; i++) {
     snprintf(path + length, sizeof path - (size_t)length, "%s/%s", places[i], name);
     if (realpath(path, real) != NULL) return real;
   }
   failed("not found beside this program: ", name);
+}
+
+static const char *find_library(const char *name) {
+  static const char *const places[] = {SCALLOC_RUN_LIBRARIES, "../lib"};
+  return find_beside(places, sizeof places / sizeof *places, name);
+}
+
+/* The program may go elsewhere before it ends, so the file gets its whole path. */
+static void set_heap_map(const char *argument, const char *name) {
+  static const char *const here[] = {"."};
+  char folder[PATH_MAX] = "", path[2 * PATH_MAX], number[24] = "0";
+  if (*name == 0) wrong_usage("which file? ", argument);
+  if (*name != '/' && getcwd(folder, sizeof folder) == NULL) failed("no current folder: ", strerror(errno));
+  int length = snprintf(path, sizeof path, "%s%s%s", folder, *name != '/' ? "/" : "", name);
+  if (length < 0 || length >= PATH_MAX) failed("too long: ", name);
+  set("SCALLOC_HEAP_MAP", path);
+  strrchr(path, '/')[1] = 0;
+  if (access(path, W_OK | X_OK) != 0) failed("no file can be written in ", path);
+  if (strstr(name, "%p") == NULL) snprintf(number, sizeof number, "%ld", (long)getpid());
+  set("SCALLOC_HEAP_MAP_PROCESS", number);
+  set("SCALLOC_HEAP_MAP_TOOL", find_beside(here, 1, "scalloc-top"));
 }
 
 /* In front of what is there already; twice would do no harm. */
@@ -119,6 +143,8 @@ int main(int argc, char **argv) {
       library = "libscalloc_preload_checked.so";
     else if (strncmp(argument, "--limit=", 8) == 0)
       set_limit(argument, argument + 8);
+    else if (strncmp(argument, "--heap-map=", 11) == 0)
+      set_heap_map(argument, argument + 11);
     else
       wrong_usage("unknown option ", argument);
   }

@@ -20,7 +20,7 @@ for part in "$@"; do
   lua) library libscalloc_lua; there include/scalloc/lua_alloc.h lib/pkgconfig/scalloc-lua.pc ;;
   boehm) library libscalloc_boehm; there include/scalloc/boehm.h lib/pkgconfig/scalloc-boehm.pc ;;
   malloc)
-    there bin/scalloc-run share/man/man1/scalloc-run.1 lib/libscalloc_preload.so lib/libscalloc_preload_checked.so \
+    there bin/scalloc-run bin/scalloc-top share/man/man1/scalloc-run.1 share/man/man1/scalloc-top.1 lib/libscalloc_preload.so lib/libscalloc_preload_checked.so \
       lib/libscalloc_override.a lib/pkgconfig/scalloc-override.pc ;;
   program) there bin/scalloc-lua share/man/man1/scalloc-lua.1 ;;
   esac
@@ -36,6 +36,7 @@ done
 case " $* " in
 *" malloc "*)
   prints libscalloc_preload.so sh -c "env -i $prefix/bin/scalloc-run cat /proc/self/maps | grep -o 'libscalloc_preload.so' | uniq"
+  must env -i "$prefix/bin/scalloc-run" --heap-map=map.html perl -e 1 && grep -q '</html>' map.html || complain 'no heap map from an installation'
   echo 'int main(void) { return __builtin_puts("overridden"); }' >overridden.c
   export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
   must cc overridden.c -o overridden $(pkg-config --libs scalloc-override) &&

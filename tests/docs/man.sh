@@ -36,6 +36,7 @@ program() {
 }
 program scalloc-lua "$build/bin/scalloc-lua"
 program scalloc-run "$build/bin/scalloc-run"
+program scalloc-top "$build/bin/scalloc-top"
 
 for function in $(grep -o '\<scalloc_[a-z_]*(' "$source/scalloc/include/scalloc/scalloc.h" | tr -d '(' | sort -u); do
   grep -q "\<$function(\?\>" "$text/scalloc.3" || complain "scalloc(3) does not name $function"

@@ -10,7 +10,7 @@ os.h os_linux.c
 options.h options.c lock.h stack.h
 canary.h tools.h canary.c
 classes.h classes.c
-arena.h arena.c
+arena.h signpost.h arena.c
 link.h live.h
 span.h span.c
 cells.h
@@ -31,8 +31,18 @@ preload_order='
 names.h platform.h scalloc/scalloc.h atomics.h os.h options.h arena.h purge.h fault.h track.h fast.h walk.h thread.h
 preload_names.h preload.h
 foreign.h foreign.c
+heap_map.h heap_map.c
 purger.c preload.c preload_info.c preload_new.c
 scalloc_run.c
+'
+top_order='
+names.h platform.h atomics.h config.h classes.h arena.h signpost.h span.h cells.h heap.h nursery.h
+html.h html.c
+target.h target.c
+picture.h picture.c
+report.h report.c page.c
+screen.h screen.c
+top.c
 '
 glue_order='
 names.h platform.h scalloc/scalloc.h scalloc/runtime_glue.h
@@ -98,6 +108,8 @@ order=$core_order
 check_folder scalloc
 order=$preload_order
 check_folder scalloc/preload
+order=$top_order
+check_folder scalloc/top
 order=$glue_order
 check_folder runtime_glue
 

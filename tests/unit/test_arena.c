@@ -3,6 +3,9 @@
 
 #include <stdatomic.h>
 
+#include "options.h"
+#include "signpost.h"
+
 #define SPANS(bytes) ((bytes) >> SPAN_SHIFT)
 #define MOST (UNDER_TSAN ? ARENA_BYTES_TSAN : ARENA_BYTES_MAX)
 
@@ -15,6 +18,21 @@ static void the_arena_is_32_tb_where_nothing_limits_it(void) {
   CHECK_INT(os_fake_calls(OS_RESERVE), ==, 1);
   CHECK_INT(os_fake_calls(OS_OPEN), ==, 0);
   CHECK_INT(arena_high_water(), ==, 1); /* index 0 is never handed out */
+}
+
+/* Its first slot leads other processes to it, from the first span on; its second line is that of a span never used. */
+static void slot_0_is_the_signpost(void) {
+  CHECK(arena_init());
+  CHECK(arena_take(1) != 0);
+  const signpost *sign = (const signpost *)(const void *)arena.table;
+  CHECK_INT(sign->magic, ==, SIGNPOST_MAGIC);
+  CHECK(memcmp((const void *)sign, "scalloc1", 8) == 0);
+  CHECK_INT(sign->self, ==, (word_t)sign);
+  CHECK_INT(sign->arena, ==, (word_t)&arena);
+  CHECK_INT(sign->limit, ==, options.limit_bytes);
+  CHECK_INT(span_state_now(span_at(0)), ==, SPAN_FREE);
+  CHECK_INT(span_at(0)->owner, ==, 0);
+  CHECK_INT(span_at(0)->run, ==, 0);
 }
 
 static void refuse_first(long refusals) {
@@ -328,10 +346,10 @@ static void eight_threads_never_exceed_it(void) {
   CHECK_INT(unit_charge_left(), ==, 1000);
 }
 
-UNIT_MAIN(CASE(the_arena_is_32_tb_where_nothing_limits_it), CASE(each_refusal_halves_it), CASE(down_to_64_mb_and_no_further),
-          CASE(after_a_total_refusal_a_later_attempt_may_succeed), CASE(the_option_is_an_upper_bound_within_64_mb_and_32_tb),
-          CASE(it_takes_at_most_half_of_the_address_space_left), CASE(but_64_mb_are_tried_whatever_is_left),
-          CASE(under_valgrind_it_is_64_gb), CASE(many_threads_make_one_reservation),
+UNIT_MAIN(CASE(the_arena_is_32_tb_where_nothing_limits_it), CASE(slot_0_is_the_signpost), CASE(each_refusal_halves_it),
+          CASE(down_to_64_mb_and_no_further), CASE(after_a_total_refusal_a_later_attempt_may_succeed),
+          CASE(the_option_is_an_upper_bound_within_64_mb_and_32_tb), CASE(it_takes_at_most_half_of_the_address_space_left),
+          CASE(but_64_mb_are_tried_whatever_is_left), CASE(under_valgrind_it_is_64_gb), CASE(many_threads_make_one_reservation),
           CASE(fresh_spans_are_zero_writable_and_in_a_row), CASE(addresses_outside_belong_to_no_span),
           CASE(an_arena_of_64_mb_has_31_spans_to_give), CASE(or_one_run_of_31), CASE(eight_threads_get_every_span_once),
           CASE(the_arena_is_opened_by_the_gigabyte), CASE(where_that_is_refused_by_64_mb_and_then_as_needed),
