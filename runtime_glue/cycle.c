@@ -4,6 +4,7 @@
 #include "mutator.h"
 #include "quiet.h"
 #include "sweep.h"
+#include "view.h"
 
 /* Keeps sweepers between two spans, and the list of mutators as it is. */
 static void turn(gcheap *h) {
@@ -81,7 +82,7 @@ static void blacken_fresh(const gcheap *h, const gcfresh *f) {
   uint32_t fresh = half_load_relaxed(&f->span); /* a mutator that ends just now takes it back */
   const span *s = span_at(fresh);
   if (fresh != 0 && span_state_now(s) == SPAN_LENT && gcheap_of(s) == h && is_large(s) && is_collectable(s) &&
-      const_record_of(s)->mutator == half_load_relaxed(&f->number))
+      const_record_of(s)->mutator == half_load_relaxed(&f->number) && view_has(h, s, 0)) /* not if its release was put off */
     scalloc_rt_mark((scalloc_rt_ref){fresh, 0});
 }
 

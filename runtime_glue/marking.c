@@ -29,6 +29,13 @@ bool scalloc_rt_resolve(scalloc_rt_heap *h, const void *address, bool interior, 
   return true;
 }
 
+void scalloc_rt_assert_live(const void *block) {
+  scalloc_rt_ref ref;
+  const span *s = gcspan_of(block);
+  if (s == NULL || gcheap_of(s) == NULL || !scalloc_rt_resolve(gcheap_of(s), block, false, &ref))
+    os_panic("invalid pointer", block, "to be marked, but no live block");
+}
+
 void *scalloc_rt_block(scalloc_rt_ref ref, size_t *size) {
   const span *s = span_at(ref.span);
   if (size) *size = is_large(s) ? s->large_bytes : s->block;
@@ -60,18 +67,30 @@ scalloc_rt_marker scalloc_rt_marker_of(scalloc_rt_heap *h, bool alone) {
   return (scalloc_rt_marker){.base = arena.base, .marks = bits.marks, .cycle = running, .alone = alone};
 }
 
-always_inline bool mark(gcheap *h, span *s, uint32_t i) {
+/* What is marked must be allocated by THE RULE: the block whose address was given, or (NULL) block i. The tracer, who keeps the block alive, does not see a moment in which it is not:
+   view_has looks again if the span changes under its eyes. */
+always_inline void assert_allocated(const span *s, uint32_t i, const void *block) {
+#if defined(SCALLOC_ASSERTS) && SCALLOC_ASSERTS
+  if (!bit_get(marks_of(s), i))
+    scalloc_rt_assert_live(block ? block : scalloc_rt_block((scalloc_rt_ref){span_index(s), i}, NULL));
+#else
+  (void)s, (void)i, (void)block;
+#endif
+}
+
+always_inline bool mark(gcheap *h, span *s, uint32_t i, const void *block) {
   unsigned running = half_load_relaxed(&h->running);
   if (unlikely(half_load_acquire(marked_in(s)) != running)) {
     if (running == 0) return false;
     first_touch(h, s);
   }
+  assert_allocated(s, i, block);
   return bit_win(marks_of(s), i);
 }
 
 bool scalloc_rt_mark(scalloc_rt_ref ref) {
   span *s = span_at(ref.span);
-  return mark(gcheap_of(s), s, ref.block);
+  return mark(gcheap_of(s), s, ref.block, NULL);
 }
 
 bool scalloc_rt_mark_block(void *block, scalloc_rt_ref *out) {
@@ -80,7 +99,7 @@ bool scalloc_rt_mark_block(void *block, scalloc_rt_ref *out) {
   const scalloc_rt_marks *m = &bits.marks[index];
   out->span = index;
   out->block = (uint32_t)((((from_base & (SPAN_BYTES - 1)) - m->first) >> GRANULE_SHIFT) * m->reciprocal >> RECIPROCAL_SHIFT);
-  return mark(gcheap_of(span_at(index)), span_at(index), out->block);
+  return mark(gcheap_of(span_at(index)), span_at(index), out->block, block);
 }
 
 bool scalloc_rt_is_marked(scalloc_rt_ref ref) {

@@ -249,4 +249,111 @@ static void calls_that_must_not_be(void) {
   ABORTS(release_twice, NULL, "invalid span", "not put off");
 }
 
-PARTS_MAIN(PART(frees_by_hand), PART(functions_of_malloc), PART(calls_that_must_not_be))
+/* ---- marks of what is not allocated ------------------------------------------------------------------------------------------- */
+
+/* Each says which block is to be marked wrongly, in a cycle that runs. */
+static void *dead_but_unswept(void) {
+  start(0);
+  void *block = world_alloc(&w);
+  scalloc_rt_retire(w.mutator);
+  cycle(w.heap);
+  scalloc_rt_cycle_begin(w.heap);
+  return block;
+}
+static void *dead_beside_a_live_one(void) {
+  start(0);
+  void *block = world_alloc(&w), *kept = world_alloc(&w);
+  cycle_keeping(w.heap, &kept, 1);
+  scalloc_rt_cycle_begin(w.heap);
+  return block;
+}
+static void *swept(void) {
+  start(0);
+  void *block = world_alloc(&w), *kept = world_alloc(&w);
+  scalloc_rt_retire(w.mutator);
+  cycle_keeping(w.heap, &kept, 1);
+  sweep_all(w.heap);
+  scalloc_rt_cycle_begin(w.heap);
+  mark(w.heap, kept);
+  return block;
+}
+static void *freed_by_hand(void) {
+  start(SCALLOC_RT_EXPLICIT_FREE);
+  void *block = once_freed();
+  scalloc_rt_cycle_begin(w.heap);
+  return block;
+}
+static void *freed_uncollectable(void) {
+  start(SCALLOC_RT_UNCOLLECTABLE);
+  void *block = once_freed();
+  scalloc_rt_cycle_begin(w.heap);
+  return block;
+}
+static void *still_in_the_hole(void) {
+  start(0);
+  void *block = world_alloc(&w);
+  scalloc_rt_cycle_begin(w.heap);
+  return (char *)block + w.size;
+}
+static void *in_the_middle(void) {
+  start(0);
+  void *block = world_alloc(&w);
+  scalloc_rt_cycle_begin(w.heap);
+  return (char *)block + 16;
+}
+static void *large_and_dead(void) {
+  start(0);
+  void *block = scalloc_rt_alloc_large(w.mutator, 0, 3 * MB);
+  scalloc_rt_retire(w.mutator);
+  cycle(w.heap);
+  scalloc_rt_cycle_begin(w.heap);
+  return block;
+}
+
+static void assert_that_it_lives(void *block) { scalloc_rt_assert_live(block); }
+#if defined(SCALLOC_ASSERTS) && SCALLOC_ASSERTS
+static void mark_block(void *block) { scalloc_rt_mark_block(block, &(scalloc_rt_ref){0, 0}); }
+static void mark_live(void *block) {
+  uintptr_t cookie;
+  scalloc_rt_marker marker = scalloc_rt_marker_of(w.heap, false);
+  scalloc_rt_mark_live(&marker, block, &cookie);
+}
+static void mark_ref(void *block) { /* of a block of this size that starts there, or has started before */
+  scalloc_rt_ref ref = {
+      (scalloc_rt_span)(((uintptr_t)block - scalloc_rt_marker_of(w.heap, true).base) >> SCALLOC_RT_SPAN_SHIFT), 0};
+  size_t size;
+  ref.block = (uint32_t)((size_t)((char *)block - (char *)scalloc_rt_block(ref, &size)) / size);
+  scalloc_rt_mark(ref);
+}
+#endif
+
+typedef struct wrong_mark {
+  void *(*block)(void);
+  void (*mark)(void *block);
+} wrong_mark;
+
+static void mark_wrongly(void *context) {
+  const wrong_mark *wrong = context;
+  wrong->mark(wrong->block());
+}
+
+/* In builds without assertions only who asks is told. */
+static void marks_of_what_is_not_allocated(void) {
+  static void *(*const blocks[])(void) = {dead_but_unswept,    dead_beside_a_live_one, swept,          freed_by_hand,
+                                          freed_uncollectable, still_in_the_hole,      large_and_dead, in_the_middle};
+  static void (*const marks[])(void *) = {
+    assert_that_it_lives,
+#if defined(SCALLOC_ASSERTS) && SCALLOC_ASSERTS
+    mark_block,
+    mark_live,
+    mark_ref,
+#endif
+  };
+  for (size_t i = 0; i < LENGTH(blocks); i++)
+    for (size_t k = 0; k < LENGTH(marks); k++)
+      if (k < 3 || blocks[i] != in_the_middle) /* which no reference can name */
+        aborts(mark_wrongly, &(wrong_mark){blocks[i], marks[k]}, INVALID, "to be marked, but no live block");
+  printf("  %zu blocks in %zu ways\n", LENGTH(blocks), LENGTH(marks));
+}
+
+PARTS_MAIN(PART(frees_by_hand), PART(functions_of_malloc), PART(calls_that_must_not_be), PART(marks_of_what_is_not_allocated))

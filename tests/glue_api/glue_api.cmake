@@ -72,7 +72,7 @@ glue_program(core)
 glue_part(core core find_sees_every_block find_sees_large_blocks usable_size_of_malloc_knows_them_not spans_are_counted_by_state
           json_in_any_buffer spans_change_sides heaps_of_both_kinds_in_turn at_the_limit_of_the_process)
 glue_program(faults)
-glue_part(faults faults frees_by_hand functions_of_malloc calls_that_must_not_be)
+glue_part(faults faults frees_by_hand functions_of_malloc calls_that_must_not_be marks_of_what_is_not_allocated)
 
 add_test(NAME glue.header COMMAND sh ${glue_api_dir}/header.sh ${PROJECT_SOURCE_DIR}/runtime_glue/include)
 set_tests_properties(glue.header PROPERTIES LABELS glue TIMEOUT 120 SKIP_RETURN_CODE 77)
@@ -106,6 +106,8 @@ glue_part(handshakes handshakes releases_put_off put_off_till_the_end bits_of_th
 glue_program(inside)
 glue_part(inside inside hooks_of_two_spans_look_at_each_other hook_waits_for_who_frees large_block_outlives_a_stop
           each_byte_is_told_once hopeless_requests_harm_nobody)
+glue_program(incremental)
+glue_part(incremental.marks_while_mutators_run incremental marks_while_mutators_run)
 glue_program(costs)
 glue_part(costs costs dead_spans_go_untouched heap_destroy_touches_no_block marking_and_sweeping_touch_no_block
           a_cycle_costs_the_same_with_more_spans ending_a_heap_is_linear a_dead_span_costs_the_same_with_more_blocks)

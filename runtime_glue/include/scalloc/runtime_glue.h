@@ -232,11 +232,17 @@ void *scalloc_rt_block(scalloc_rt_ref ref, size_t *size);
 /* The kind of a block. O(1). */
 int scalloc_rt_kind(scalloc_rt_ref ref);
 
-/* Marks an allocated block in the running cycle: true for the first to do so. O(1); any number of threads at once. */
+/* Marks an allocated block in the running cycle: true for the first to do so. O(1); any number of threads at once. In a build of the
+   library with SCALLOC_ASSERTS this and scalloc_rt_mark_block call scalloc_rt_assert_live first. */
 bool scalloc_rt_mark(scalloc_rt_ref ref);
 
 /* resolve(exact) and mark in one: for precise tracers, whose pointers are right. `block` must be a live block of the heap. */
 bool scalloc_rt_mark_block(void *block, scalloc_rt_ref *out);
+
+/* Aborts with one line unless this is the address of an allocated block of some runtime's heap, as scalloc_rt_resolve says it: for
+   the debug builds of tracers, which find here that they follow a stale pointer. By whoever keeps the block alive; mutators of the
+   heap and sweepers may run. O(1), but slower than a mark. */
+void scalloc_rt_assert_live(const void *block);
 
 /* Marked in the running cycle, or if none runs, in the last complete one (after an abort: unknown until the next begin). O(1). */
 bool scalloc_rt_is_marked(scalloc_rt_ref ref);
@@ -274,7 +280,8 @@ scalloc_rt_marker scalloc_rt_marker_of(scalloc_rt_heap *heap, bool alone);
 /* The first mark of the running cycle in a span: its bits are brought up to date. Any number of threads at once. */
 void scalloc_rt_touch(scalloc_rt_span number);
 
-/* Marks a live block of the heap, as scalloc_rt_mark_block; the cookie of its span comes with it. */
+/* Marks a live block of the heap, as scalloc_rt_mark_block; the cookie of its span comes with it. Asserts that it is live if the
+   caller is compiled with -DSCALLOC_ASSERTS=1. */
 static inline bool scalloc_rt_mark_live(const scalloc_rt_marker *marker, const void *block, uintptr_t *cookie) {
   uintptr_t at = (uintptr_t)block - marker->base, offset = at & (((uintptr_t)1 << SCALLOC_RT_SPAN_SHIFT) - 1);
   scalloc_rt_marks *m = marker->marks + (at >> SCALLOC_RT_SPAN_SHIFT);
@@ -284,6 +291,9 @@ static inline bool scalloc_rt_mark_live(const scalloc_rt_marker *marker, const v
   uint64_t *word = &m->bits[i / 64], bit = (uint64_t)1 << i % 64, now = __atomic_load_n(word, __ATOMIC_RELAXED);
   *cookie = m->cookie;
   if (now & bit) return false;
+#if defined(SCALLOC_ASSERTS) && SCALLOC_ASSERTS
+  scalloc_rt_assert_live(block);
+#endif
   if (!marker->alone) return !(__atomic_fetch_or(word, bit, __ATOMIC_RELAXED) & bit);
   __atomic_store_n(word, now | bit, __ATOMIC_RELAXED);
   return true;
