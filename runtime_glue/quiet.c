@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "mutator.h"
+#include "sweep.h"
 
 static volatile word_t visitors; /* threads whose outermost region has no mutator */
 static volatile word_t forking;  /* thread_mark of the thread that prepares a fork, or 0 */
@@ -165,6 +166,7 @@ void scalloc_rt_fork_child(void) {
   word_store_release(&forking, 0);
   gcheap_after_fork();
   mutator_after_fork();
+  gcheap_each(sweep_recount);
   gcheap_each(orphan);
 }
 

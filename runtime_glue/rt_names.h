@@ -11,6 +11,7 @@
 #define arena scalloc_rt_private_arena
 
 #define allocated_blocks scalloc_rt_private_allocated_blocks
+#define allocated_most scalloc_rt_private_allocated_most
 #define bits scalloc_rt_private_bits
 #define bits_after_fork scalloc_rt_private_bits_after_fork
 #define bits_clear scalloc_rt_private_bits_clear
@@ -56,6 +57,7 @@
 #define quiet_leave scalloc_rt_private_quiet_leave
 #define quiet_pressed scalloc_rt_private_quiet_pressed
 #define sweep_follow scalloc_rt_private_sweep_follow
+#define sweep_recount scalloc_rt_private_sweep_recount
 #define sweep_settle scalloc_rt_private_sweep_settle
 #define sweep_some scalloc_rt_private_sweep_some
 #define sweep_update scalloc_rt_private_sweep_update

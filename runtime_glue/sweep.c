@@ -159,3 +159,35 @@ size_t scalloc_rt_sweep(scalloc_rt_heap *h, scalloc_rt_mutator *m, size_t max_sp
   }
   return n;
 }
+
+/* ---- after a fork --------------------------------------------------------------------------------------------------------- */
+
+/* No free by hand is under way in the child: those that have their bit are those that count. A span that nobody has followed waits
+   for the next sweep, which may call hooks. */
+static void recount(gcslot *slot, span *s, bool swept) {
+  const gc_record *r = record_of(s);
+  word_t w = word_load_acquire(&s->word);
+  if (is_held(w)) return; /* by a hook that forks, about a span without blocks */
+  w = word_with_list(w, word_head(w), bits_count(freeds_of(s), r->blocks));
+  int32_t live = live_of(s, w);
+  bool left = swept && (live == 0 || (stage_of(w) == GC_RETIRED && has_room(s, live, GC_ROOM_BY_HAND)));
+  word_store_release(&s->word, left ? word_with_stage(w, GC_RETIRED, false) : w);
+  if (left) list_move(slot, s, GC_UNSWEPT, word_load_acquire(&s->word));
+}
+
+static void recount_slot(gcheap *h, unsigned number) {
+  static const unsigned lists[] = {GC_UNSWEPT, GC_SWEPT, GC_HOLES};
+  gcslot *slot = &h->slot[number];
+  for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++)
+    for (uint32_t i = slot->head[lists[k]], next; i != 0; i = next) {
+      next = record_of(span_at(i))->next;
+      recount(slot, span_at(i), lists[k] != GC_UNSWEPT);
+    }
+  for (const gcmutator *m = h->mutators; m; m = m->next)
+    if (m->hot[number]) recount(slot, span_at(m->hot[number]), false);
+}
+
+void sweep_recount(gcheap *h) {
+  for (unsigned i = 0, slots = half_load_acquire(&h->slots); i < slots; i++)
+    if (h->kind[h->slot[i].kind].flags & SCALLOC_RT_UNCOLLECTABLE) recount_slot(h, i);
+}

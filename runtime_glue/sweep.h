@@ -15,6 +15,10 @@ void sweep_settle(span *s, uint32_t merged);
 /* A word of an UNCOLLECTABLE span after a free by hand, or after its holder let go: does what it asks for. */
 void sweep_follow(gcslot *slot, span *s, word_t w);
 
+/* In the child of a fork, whose other threads may have been between the bit, the count and the following of a free by hand of a
+   small UNCOLLECTABLE block, which are in no region: all of these are counted anew. Calls no hook. */
+void sweep_recount(gcheap *h);
+
 /* Sweeps up to `most` unswept spans of all slots; how many. */
 size_t sweep_some(gcheap *h, size_t most);
 

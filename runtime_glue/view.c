@@ -188,6 +188,8 @@ static const char *core_fault(const span *s) {
   if (h == NULL) return "lent to nobody";
   if (r->blocks > GC_BLOCKS || r->slot >= GC_ALL_SLOTS) return "a record of the runtime glue that is out of bounds";
   if (is_held(word_load_acquire(&s->word))) return "held by nobody";
+  if (pending_of(word_load_acquire(&s->word)) != (int32_t)bits_count(freeds_of(s), r->blocks))
+    return "frees by hand that do not count";
   if (stage_now(s) == GC_HOT ? s->in_list : !s->in_list) return "in a list while hot, or in none while not";
   if (bits_count(allocs_of(s), r->blocks) != r->used && is_swept(r, h->last)) return "alloc bits are not what is used";
   if (is_large(s)) return NULL;

@@ -4,36 +4,11 @@
  */
 #include "glue_api.h"
 
-#include <signal.h>
-
-enum { CHILD_SECONDS = 20 };
-
 static world single;
 static void *single_blocks[100];
 static atomic_bool prepared;
 
-static void in_child(void (*act)(void)) {
-  int status;
-  pid_t pid = fork();
-  CHECK(pid >= 0);
-  if (pid == 0) {
-    signal(SIGALRM, SIG_DFL);
-    alarm(CHILD_SECONDS);
-    act();
-    _exit(0);
-  }
-  CHECK(waitpid(pid, &status, 0) == pid);
-  if (WIFSIGNALED(status)) test_fail(__FILE__, __LINE__, "the child died by signal %d", WTERMSIG(status));
-  CHECK_INT(WEXITSTATUS(status), ==, 0);
-}
-
-static void use_single(void) {
-  for (int i = 0; i < 3000; i++) CHECK(world_alloc(&single));
-  CHECK(scalloc_rt_alloc_large(single.mutator, 0, 5 * MB));
-  cycle(single.heap);
-  sweep_all(single.heap);
-  check_heap();
-}
+static void use_single(void) { world_use(&single); }
 
 static void use_another_heap(void) {
   world w = world_new(NULL, 0, 100);
@@ -58,7 +33,7 @@ static void fork_in_the_release_hook(void) {
     scalloc_rt_retire(single.mutator);
     cycle(single.heap);
     forks_when_asked = true;
-    alarm(CHILD_SECONDS);
+    alarm(20);
     scalloc_rt_sweep(single.heap, with ? single.mutator : NULL, 10);
     alarm(0);
     CHECK(!forks_when_asked);
@@ -133,6 +108,7 @@ static void prepare_or_release(unsigned number, void *unused) {
 /* Who releases holds nothing when the fork comes. */
 static void release_while_a_fork_is_prepared(void) {
   if (UNDER_TSAN) exit(SKIP_CODE);
+  atomic_store(&prepared, false);
   scalloc_rt_heap_conf conf = {.size = sizeof conf, .hooks = {.span_release = put_off}};
   single = world_new(&conf, 0, 333);
   world_alloc(&single);

@@ -4,9 +4,7 @@
  */
 #include "glue_api.h"
 
-#include <signal.h>
-
-enum { WORKERS = 3, OWN = 400, SHELF = 256, CHILD_SECONDS = 20 };
+enum { WORKERS = 3, OWN = 400, SHELF = 256 };
 
 static world shared; /* its mutator is the main thread's */
 static unsigned rooted_slot;
@@ -112,18 +110,6 @@ static void live_as_child(long round) {
 
 /* ---- the parent ----------------------------------------------------------------------------------------------------------- */
 
-static void reap(pid_t pid, long round) {
-  int status;
-  CHECK(waitpid(pid, &status, 0) == pid);
-  if (WIFSIGNALED(status)) test_fail(__FILE__, __LINE__, "round %ld: the child died by signal %d", round, WTERMSIG(status));
-  if (WEXITSTATUS(status) != 0) test_fail(__FILE__, __LINE__, "... in round %ld", round);
-}
-
-static void child_begin(void) {
-  signal(SIGALRM, SIG_DFL);
-  alarm(CHILD_SECONDS);
-}
-
 static void fork_once(long round) {
   pid_t pid = fork();
   CHECK(pid >= 0);
@@ -132,7 +118,7 @@ static void fork_once(long round) {
     live_as_child(round);
     _exit(0);
   }
-  reap(pid, round);
+  child_end(pid, round);
 }
 
 static void fork_or_work(unsigned number, void *context) {
@@ -174,17 +160,6 @@ static void forks_under_load(void) {
 }
 
 /* ---- forks at known places ---------------------------------------------------------------------------------------------------- */
-
-static void in_child(void (*act)(void)) {
-  pid_t pid = fork();
-  CHECK(pid >= 0);
-  if (pid == 0) {
-    child_begin();
-    act();
-    _exit(0);
-  }
-  reap(pid, 0);
-}
 
 static world single;
 static void *single_blocks[100];
@@ -236,13 +211,7 @@ static void fork_within_anothers_cycle(void) {
   check_ends();
 }
 
-static void use_single(void) {
-  for (int i = 0; i < 3000; i++) CHECK(world_alloc(&single));
-  CHECK(scalloc_rt_alloc_large(single.mutator, 0, 5 * MB));
-  cycle(single.heap);
-  sweep_all(single.heap);
-  check_heap();
-}
+static void use_single(void) { world_use(&single); }
 
 /* Called by a runtime that needs an order of its own, around the library's own handlers, and deeper. */
 static void fork_with_explicit_handlers(void) {
@@ -261,7 +230,7 @@ static void fork_with_explicit_handlers(void) {
     }
     for (int i = 0; i < depth; i++) scalloc_rt_fork_parent();
     use_single();
-    reap(pid, depth);
+    child_end(pid, depth);
   }
   world_end(&single);
   check_ends();

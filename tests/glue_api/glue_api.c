@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 
-enum { CHILD_SECONDS = 60, PART_SECONDS = 280 };
+enum { ABORT_SECONDS = 60, CHILD_SECONDS = 20, PART_SECONDS = 280 };
 
 long scale = 100;
 
@@ -37,6 +37,14 @@ void *world_alloc(world *w) {
   void *block = scalloc_rt_alloc(w->mutator, w->slot, w->size);
   CHECK(block != NULL);
   return block;
+}
+
+void world_use(world *w) {
+  for (int i = 0; i < 3000; i++) CHECK(world_alloc(w));
+  CHECK(scalloc_rt_alloc_large(w->mutator, 0, 5 * MB));
+  cycle(w->heap);
+  sweep_all(w->heap);
+  check_heap();
 }
 
 bool is_live(scalloc_rt_heap *heap, const void *block) {
@@ -101,7 +109,7 @@ static void be_the_child(void (*act)(void *), void *context, int out) {
   setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
   prctl(PR_SET_DUMPABLE, 0);
   signal(SIGALRM, SIG_DFL);
-  alarm(CHILD_SECONDS);
+  alarm(ABORT_SECONDS);
   dup2(out, STDERR_FILENO);
   act(context);
   _exit(0);
@@ -125,6 +133,31 @@ void aborts(void (*act)(void *), void *context, const char *what, const char *wh
       !strstr(said, why))
     test_fail(__FILE__, __LINE__, "not stopped with \"%s\" and \"%s\": %s %d, stderr \"%s\"", what, why,
               WIFSIGNALED(status) ? "signal" : "exit", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), said);
+}
+
+/* ---- forks ------------------------------------------------------------------------------------------------------------------ */
+
+void child_begin(void) {
+  signal(SIGALRM, SIG_DFL);
+  alarm(CHILD_SECONDS);
+}
+
+void child_end(pid_t pid, long round) {
+  int status;
+  CHECK(waitpid(pid, &status, 0) == pid);
+  if (WIFSIGNALED(status)) test_fail(__FILE__, __LINE__, "round %ld: the child died by signal %d", round, WTERMSIG(status));
+  if (WEXITSTATUS(status) != 0) test_fail(__FILE__, __LINE__, "... in round %ld", round);
+}
+
+void in_child(void (*act)(void)) {
+  pid_t pid = fork();
+  CHECK(pid >= 0);
+  if (pid == 0) {
+    child_begin();
+    act();
+    _exit(0);
+  }
+  child_end(pid, 0);
 }
 
 /* ---- threads ---------------------------------------------------------------------------------------------------------------- */

@@ -124,3 +124,5 @@ glue_part(forks forks forks_under_load fork_within_ones_own_cycle fork_within_an
 glue_program(fork_waits)
 glue_part(forks fork_waits fork_in_the_release_hook fork_while_ones_mutator_is_at_work_elsewhere release_while_a_fork_is_prepared
           orphans_are_settled_after_the_fork)
+glue_program(fork_frees)
+glue_part(forks.free_between_any_two_instructions fork_frees between_any_two_instructions)

@@ -4,6 +4,7 @@
  *   world        a heap with one kind, one slot and a mutator
  *   glue_now     the numbers of scalloc_rt_stats_json
  *   check_ends   what all heaps of a test must come to: no span lent, nothing committed for them
+ *   in_child     an act in a child of this process, which must end well
  *   aborts       an act in a child of this process, which must end it with one line
  *   part         a named test of a program; PARTS_MAIN runs the one that argv[1] names, or all in turn
  */
@@ -41,6 +42,9 @@ typedef struct world {
 /* A heap with one kind of these flags, a slot for `size`, a mutator; conf may be NULL. */
 world world_new(const scalloc_rt_heap_conf *conf, unsigned flags, size_t size);
 void world_end(world *w);
+
+/* Fails the test if the heap, whose blocks all die, does not serve small and large blocks, a cycle and a sweep. */
+void world_use(world *w);
 
 /* A block of the world's slot, never NULL. */
 void *world_alloc(world *w);
@@ -85,6 +89,15 @@ static inline void *hidden(const void *pointer) {
   void *volatile hiding = (void *)(uintptr_t)pointer;
   return hiding;
 }
+
+/* ---- forks ------------------------------------------------------------------------------------------------------------------ */
+
+/* Runs act() in a child, which must end well within a time limit. */
+void in_child(void (*act)(void));
+
+/* Its parts: the child's first call; the parent's wait for one that it forked, in `round` of the test. */
+void child_begin(void);
+void child_end(pid_t pid, long round);
 
 /* ---- threads ---------------------------------------------------------------------------------------------------------------- */
 

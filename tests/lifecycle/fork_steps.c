@@ -9,6 +9,8 @@
 #include "thread.h"
 #include "walk.h"
 
+#include "life.h"
+
 #include "stepper.h"
 
 #include <sys/mman.h>

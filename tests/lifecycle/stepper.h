@@ -5,11 +5,14 @@
 #ifndef SCALLOC_TESTS_STEPPER_H
 #define SCALLOC_TESTS_STEPPER_H
 
-#include "life.h"
+#include "../test.h"
+#include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <ucontext.h>
 
-#if defined(__x86_64__) && !UNDER_TSAN
+#if defined(__x86_64__) && !UNDER_TSAN /* defined by who includes this */
 #define CAN_STEP 1
 #else
 #define CAN_STEP 0
@@ -18,6 +21,7 @@
 static sem_t stepper_arrived, stepper_go;
 static atomic_bool stepper_over;
 static long stepper_stride, stepper_count; /* looks at every stride-th instruction, from stepper_count on */
+static bool (*stepper_must_go_on)(void); /* if not NULL: asked in the stepped thread, and true where it must not stand still */
 
 #if CAN_STEP
 /*
@@ -37,7 +41,7 @@ static void stepper_trap(int number, siginfo_t *info, void *context) {
   int saved = errno;
   (void)number;
   (void)info;
-  if (stepper_inside(context) && ++stepper_count % stepper_stride == 0) {
+  if (stepper_inside(context) && ++stepper_count % stepper_stride == 0 && !(stepper_must_go_on && stepper_must_go_on())) {
     sem_post(&stepper_arrived);
     while (sem_wait(&stepper_go) != 0) continue;
   }
@@ -71,6 +75,7 @@ static inline long stepper_run(void *(*thread_main)(void *), void *argument, lon
   pthread_t thread;
   CHECK(sem_init(&stepper_arrived, 0, 0) == 0 && sem_init(&stepper_go, 0, 0) == 0);
   CHECK(sigaction(SIGTRAP, &(struct sigaction){.sa_sigaction = stepper_trap, .sa_flags = SA_SIGINFO}, NULL) == 0);
+  atomic_store(&stepper_over, false);
   stepper_stride = stride;
   stepper_count = offset % stride;
   CHECK(pthread_create(&thread, NULL, thread_main, argument) == 0);

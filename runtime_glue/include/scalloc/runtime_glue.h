@@ -363,7 +363,9 @@ size_t scalloc_rt_stats_json(scalloc_rt_heap *heap, char *buffer, size_t size);
  * well, they nest. prepare waits for slow paths under way and holds up new ones, in the thread that forks; no cycle may be
  * between begin and end on another thread. A hook may fork if no other thread can be waiting for it. In the child, mutators last
  * seen (attach, allocation) in the forking thread go on; the others are retired, and their handles good only for scalloc_rt_detach.
- * No hook is called in fork_child: what the others leave dead is released by a later sweep or refill.
+ * No hook is called in fork_child: what the others leave dead is released by a later sweep or refill. A free by hand that another
+ * thread was in has been done in the child, or it has not. fork_child: O(mutators * slots), and one word for each 64 blocks of the
+ * spans of UNCOLLECTABLE kinds. Not in a signal handler, which may have interrupted a free by hand of its own thread.
  */
 void scalloc_rt_fork_prepare(void);
 void scalloc_rt_fork_parent(void);
