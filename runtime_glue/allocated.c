@@ -1,4 +1,4 @@
-/* allocated.c - view_has for many blocks at once. */
+/* allocated.c - view_has for many blocks at once, and the largest size. */
 #include "allocated.h"
 
 #include "mutator.h"
@@ -66,3 +66,5 @@ bool allocated_blocks(const scalloc_rt_heap *h, scalloc_rt_span number, size_t s
     cpu_relax();
   }
 }
+
+size_t allocated_most(void) { return lend_most(); }

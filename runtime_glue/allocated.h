@@ -1,4 +1,5 @@
-/* allocated.h - which blocks of a span are allocated, many at once: for the Boehm bridge, a library of its own. */
+/* allocated.h - what the Boehm bridge, a library of its own, asks the glue: which blocks of a span are allocated, many at once; and
+   which sizes are hopeless. */
 #ifndef SCALLOC_ALLOCATED_H
 #define SCALLOC_ALLOCATED_H
 
@@ -16,5 +17,8 @@ enum { ALLOCATED_WORDS = 64 }; /* room for the bits of any span */
  */
 private_api bool allocated_blocks(const scalloc_rt_heap *h, scalloc_rt_span number, size_t size, uint32_t from, uint32_t to,
                                   word_t out[ALLOCATED_WORDS]);
+
+/* No block can have more bytes, whatever is in use: the arena, and the limit of the process. Once there is a heap. */
+private_api size_t allocated_most(void);
 
 #endif

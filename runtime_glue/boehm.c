@@ -270,7 +270,7 @@ static never_inline void *allocate_other(scalloc_boehm_heap *h, int sort, size_t
   size_t rounded;
   unsigned slot = size > SLOT_MAX ? SCALLOC_RT_NO_SLOT : slot_ask(h, sort, size, &rounded);
   if (slot == SCALLOC_RT_NO_SLOT) {
-    if (size <= PTRDIFF_MAX) return allocate_again(h, sort, slot, size);
+    if (size <= allocated_most()) return allocate_again(h, sort, slot, size); /* else: no slices, no collection for it */
     errno = ENOMEM;
     return NULL;
   }

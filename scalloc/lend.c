@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "large.h"
+#include "options.h"
 #include "pool.h"
 #include "purge.h"
 #include "supply.h"
@@ -45,6 +46,11 @@ span *lend_span(uint32_t hint, size_t bytes, word_t owner) {
 span *lend_run(size_t bytes, size_t alignment, word_t owner, bool *zeroed) {
   span *s = large_take(bytes, alignment, false, zeroed);
   return s ? lend(s, owner) : NULL;
+}
+
+size_t lend_most(void) {
+  size_t all = (size_t)arena.spans << SPAN_SHIFT, limit = options.limit_bytes;
+  return limit != 0 && limit < all ? limit : all;
 }
 
 /* Tracked builds: nobody may touch an empty span, whose bytes are zero when it is taken again. */

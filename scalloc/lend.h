@@ -33,6 +33,9 @@ private_api span *lend_span(uint32_t hint, size_t bytes, word_t owner);
 /* A run for `bytes`, all of it zero if *zeroed, at a multiple of `alignment`. */
 private_api span *lend_run(size_t bytes, size_t alignment, word_t owner, bool *zeroed);
 
+/* No run can have more bytes, whatever is in use: the arena, and the limit of the process. */
+private_api size_t lend_most(void);
+
 /* Ends either. `dirty` of a single span must be true: nothing beyond it was written. */
 private_api void lend_return(span *s, uint32_t hint);
 

@@ -83,6 +83,7 @@
 #define large_repair scalloc_private_large_repair
 #define large_resize scalloc_private_large_resize
 #define large_take scalloc_private_large_take
+#define lend_most scalloc_private_lend_most
 #define lend_register scalloc_private_lend_register
 #define lend_registered scalloc_private_lend_registered
 #define lend_return scalloc_private_lend_return

@@ -320,6 +320,29 @@ static void forks(void) {
   check_heap();
 }
 
+/* ---- sizes that no memory can serve ------------------------------------------------------------------------------------------- */
+
+/* Refused before libgc is asked for a proxy, or to collect. In a process of its own, with a limit. */
+static void hopeless(void) {
+  static const size_t sizes[] = {(1UL << 30) + 1, 1UL << 40, 1UL << 50, SIZE_MAX / 2, (size_t)PTRDIFF_MAX + 1, SIZE_MAX};
+  CHECK(scalloc_option_set("SCALLOC_LIMIT_BYTES", 1L << 30));
+  scalloc_boehm_heap *heap = scalloc_boehm_heap_new();
+  void *block = scalloc_boehm_malloc(heap, MB + 1); /* the thread's record is made */
+  CHECK(block != NULL);
+  size_t bytes = GC_get_total_bytes();
+  GC_word collections = GC_get_gc_no();
+  for (int round = 0; round < 1000; round++)
+    for (size_t i = 0; i < LENGTH(sizes); i++) {
+      errno = 0;
+      CHECK(scalloc_boehm_malloc(heap, sizes[i]) == NULL && errno == ENOMEM);
+      CHECK(scalloc_boehm_malloc_atomic(heap, sizes[i]) == NULL && errno == ENOMEM);
+    }
+  CHECK_INT(GC_get_total_bytes(), ==, bytes);
+  CHECK_INT(GC_get_gc_no(), ==, collections);
+  scalloc_boehm_free(heap, block);
+  scalloc_boehm_heap_destroy(heap);
+}
+
 /* ---- pressure --------------------------------------------------------------------------------------------------------------- */
 
 /* Scanned blocks alone make libgc collect: often enough to matter, not more often the more there are. In a process of its own. */
@@ -375,14 +398,17 @@ static void system_calls(void) {
 }
 
 int main(int argc, char **argv) {
-  (void)argv;
   GC_set_handle_fork(1);
   GC_INIT();
   if (argc > 1) {
-    pressure();
+    if (strcmp(argv[1], "pressure") == 0)
+      pressure();
+    else
+      hopeless();
     return 0;
   }
   run_self_ok("pressure", NULL, 0);
+  run_self_ok("hopeless", NULL, 0);
   blocks();
   words();
   atomic_blocks();

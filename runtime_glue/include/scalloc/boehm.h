@@ -35,8 +35,9 @@ typedef struct scalloc_boehm_heap scalloc_boehm_heap;
 /* An empty heap. NULL and ENOMEM. The first one takes one of libgc's 12 spare kinds of objects, the first token another. */
 SCALLOC_API scalloc_boehm_heap *scalloc_boehm_heap_new(void);
 
-/* A block of zeros, 16-aligned, whose words are roots of libgc until it is freed. NULL and ENOMEM; or EPERM: the calling thread
-   is not known to libgc. May collect and run finalizers, as GC_malloc may. */
+/* A block of zeros, 16-aligned, whose words are roots of libgc until it is freed. NULL and ENOMEM, at once for more than the arena or
+   the process's limit can ever give; or EPERM: the calling thread is not known to libgc. May collect and run finalizers, as GC_malloc
+   may. */
 SCALLOC_API void *scalloc_boehm_malloc(scalloc_boehm_heap *heap, size_t size);
 
 /* A block that is never scanned, 16-aligned, with whatever is in it. NULL and ENOMEM. */
