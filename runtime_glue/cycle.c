@@ -66,7 +66,7 @@ void scalloc_rt_cycle_begin(scalloc_rt_heap *h) {
 
 static void mark_own(span *s, uint32_t w, word_t mask) { word_or_full(&marks_of(s)[w], mask); }
 
-/* What a mutator has in its hands when the cycle ends lives. */
+/* What a mutator has in its hands lives. */
 static void blacken(gcheap *h, gcmutator *m, unsigned slot) {
   const scalloc_rt_hole *hole = &m->published.hole[slot];
   span *s = span_at(m->hot[slot]);
@@ -86,16 +86,29 @@ static void blacken_fresh(const gcheap *h, const gcfresh *f) {
     scalloc_rt_mark((scalloc_rt_ref){fresh, 0});
 }
 
-void scalloc_rt_cycle_end(scalloc_rt_heap *h) {
+/* Holes, pieces, and large blocks that were given out or are about to be. Mutators stand, and nobody sweeps. */
+static void blacken_all(gcheap *h) {
   unsigned slots = half_load_acquire(&h->slots);
-  if (h->running == 0) os_panic("invalid call", h, "cycle_end without a cycle");
-  turn(h);
   for (gcmutator *m = h->mutators; m; m = m->next) {
     for (unsigned slot = 0; slot < slots; slot++)
       if (m->hot[slot]) blacken(h, m, slot);
     blacken_fresh(h, &m->fresh);
     for (const gcfresh *f = m->in_hand; f; f = f->outer) blacken_fresh(h, f);
   }
+}
+
+void scalloc_rt_mark_holes(scalloc_rt_heap *h) {
+  if (h->running == 0) os_panic("invalid call", h, "mark_holes without a cycle");
+  turn(h);
+  blacken_all(h);
+  turned(h);
+}
+
+void scalloc_rt_cycle_end(scalloc_rt_heap *h) {
+  unsigned slots = half_load_acquire(&h->slots);
+  if (h->running == 0) os_panic("invalid call", h, "cycle_end without a cycle");
+  turn(h);
+  blacken_all(h);
   half_store_release(&h->last, h->running);
   half_store_release(&h->running, 0);
   for (unsigned slot = 0; slot < slots; slot++)

@@ -190,6 +190,11 @@ static void abort_without_begin(void *unused) {
   cycle(w.heap);
   scalloc_rt_cycle_abort(w.heap);
 }
+static void mark_holes_without_begin(void *unused) {
+  (void)unused;
+  start(0);
+  scalloc_rt_mark_holes(w.heap);
+}
 static void slot_of_nobody(void *slot) {
   start(0);
   scalloc_rt_alloc(w.mutator, *(unsigned *)slot, w.size);
@@ -236,6 +241,7 @@ static void calls_that_must_not_be(void) {
   ABORTS(begin_in_a_cycle, NULL, "invalid call", "in a cycle");
   ABORTS(end_without_begin, NULL, "invalid call", "without a cycle");
   ABORTS(abort_without_begin, NULL, "invalid call", "without a cycle");
+  ABORTS(mark_holes_without_begin, NULL, "invalid call", "without a cycle");
   unsigned slots[] = {1, 100, SCALLOC_RT_SLOTS - 1};
   for (size_t i = 0; i < LENGTH(slots); i++) ABORTS(slot_of_nobody, &slots[i], "invalid slot", "no slot of this heap");
   for (size_t i = 0; i < LENGTH(slots); i++)

@@ -107,7 +107,7 @@ glue_program(inside)
 glue_part(inside inside hooks_of_two_spans_look_at_each_other hook_waits_for_who_frees large_block_outlives_a_stop
           each_byte_is_told_once hopeless_requests_harm_nobody)
 glue_program(incremental)
-glue_part(incremental.marks_while_mutators_run incremental marks_while_mutators_run)
+glue_part(incremental incremental marks_while_mutators_run what_is_given_out_after_begin_lives)
 glue_program(costs)
 glue_part(costs costs dead_spans_go_untouched heap_destroy_touches_no_block marking_and_sweeping_touch_no_block
           a_cycle_costs_the_same_with_more_spans ending_a_heap_is_linear a_dead_span_costs_the_same_with_more_blocks)
@@ -115,7 +115,7 @@ set_tests_properties(glue.costs.a_cycle_costs_the_same_with_more_spans glue.cost
                      glue.costs.a_dead_span_costs_the_same_with_more_blocks PROPERTIES RUN_SERIAL TRUE) # they compare times
 glue_program(signals)
 glue_part(signals signals stopped_by_signal stopped_between_any_two_instructions
-          stopped_in_functions_of_others)
+          incremental_between_any_two_instructions stopped_in_functions_of_others)
 
 # ---- forks
 glue_program(forks)

@@ -101,4 +101,42 @@ static void marks_while_mutators_run(void) {
   check_ends();
 }
 
-PARTS_MAIN(PART(marks_while_mutators_run))
+/* ---- holes and blocks on their way that are marked at begin -------------------------------------------------------------------- */
+
+static bool begun;
+static int defer_stop(void *ud, void *start, size_t bytes) {
+  (void)ud, (void)start, (void)bytes;
+  if (w.mutator && !begun) CHECK(scalloc_rt_defer_stop(w.mutator)); /* as a signal would that comes now */
+  return 0;
+}
+static bool begin_in_hook(void *ud, scalloc_rt_mutator *m, size_t bytes, int why) {
+  (void)ud, (void)m, (void)bytes;
+  if (why != SCALLOC_RT_STOP) return false;
+  scalloc_rt_cycle_begin(w.heap);
+  scalloc_rt_mark_holes(w.heap);
+  begun = true;
+  return false;
+}
+
+/* The large block is on its way when the cycle begins, and not the last one any more when it ends. */
+static void what_is_given_out_after_begin_lives(void) {
+  scalloc_rt_heap_conf conf = {.size = sizeof conf, .hooks = {.commit = defer_stop, .pressure = begin_in_hook}};
+  begun = true;
+  w = world_new(&conf, 0, 500);
+  void *before = world_alloc(&w);
+  begun = false;
+  void *large = scalloc_rt_alloc_large(w.mutator, 0, 3 * MB);
+  CHECK(begun && large);
+  void *of_the_hole = world_alloc(&w), *another = scalloc_rt_alloc_large(w.mutator, 0, 3 * MB);
+  scalloc_rt_retire(w.mutator);
+  scalloc_rt_cycle_end(w.heap);
+  CHECK(is_live(w.heap, large) && is_live(w.heap, of_the_hole) && is_live(w.heap, another) && !is_live(w.heap, before));
+  cycle(w.heap);
+  CHECK(!is_live(w.heap, large) && !is_live(w.heap, of_the_hole) && !is_live(w.heap, another));
+  sweep_all(w.heap);
+  CHECK_INT(glue_now(w.heap).committed, ==, 0);
+  world_end(&w);
+  check_ends();
+}
+
+PARTS_MAIN(PART(marks_while_mutators_run), PART(what_is_given_out_after_begin_lives))

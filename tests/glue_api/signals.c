@@ -223,6 +223,9 @@ static void turn(const greg_t *registers) {
   cycles_done++;
 }
 
+static void (*at_stop)(const greg_t *registers) = turn;
+static bool holes_are_marked, cycle_runs; /* of a cycle that goes on between two stops */
+
 static void on_trap(int signal_number, siginfo_t *info, void *context) {
   (void)signal_number, (void)info;
   extern char __executable_start, etext; /* the linker's */
@@ -232,7 +235,7 @@ static void on_trap(int signal_number, siginfo_t *info, void *context) {
   if (scalloc_rt_defer_stop(workers[0].mutator))
     put_off++;
   else
-    turn(registers);
+    at_stop(registers);
 }
 
 static unsigned late_span; /* put off */
@@ -246,7 +249,7 @@ static bool put_off_in_hook(void *ud, scalloc_rt_span span, const scalloc_rt_spa
 static bool turn_in_hook(void *ud, scalloc_rt_mutator *m, size_t bytes, int why) {
   (void)ud, (void)bytes, (void)m;
   step("andq $-257, (%%rsp)");
-  if (why == SCALLOC_RT_STOP) turn(NULL);
+  if (why == SCALLOC_RT_STOP) at_stop(NULL);
   step("orq $0x100, (%%rsp)");
   return false;
 }
@@ -261,7 +264,7 @@ static __attribute__((noinline)) node *make_stepwise(void) {
 }
 
 /* The thread runs stepwise and collects in the handler, as if another did while it is stopped. */
-static void stopped_between_any_two_instructions(void) {
+static void make_between_stops(long steps) {
   scalloc_rt_heap_conf conf = {.size = sizeof conf, .hooks = {.pressure = turn_in_hook}};
   struct sigaction action = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO};
   CHECK(heap = scalloc_rt_heap_create(&conf));
@@ -269,18 +272,70 @@ static void stopped_between_any_two_instructions(void) {
   workers[0].mutator = scalloc_rt_attach(heap, NULL);
   workers[0].mutator->budget = INT64_MAX;
   base = __builtin_frame_address(0);
+  made = 0;
+  traps = cycles_done = put_off = 0;
   CHECK(sigaction(SIGTRAP, &action, NULL) == 0);
-  for (long i = 0; traps < scaled(150000); i++) {
+  for (long i = 0; traps < steps; i++) {
     node *n = make_stepwise();
     objects[made++] = n;
     if (i % 100 == 99) scalloc_rt_retire(workers[0].mutator);
     if (made == OBJECTS || i % 70 == 69) made /= 2; /* the rest dies, and what is made next lies where it was */
   }
   printf("  %ld steps, %ld cycles, put off %ld times\n", traps, cycles_done, put_off);
-  CHECK(cycles_done > 500 && put_off > 500);
+  if (cycle_runs) at_stop(NULL);
   check_heap();
   scalloc_rt_heap_destroy(heap);
   check_ends();
+}
+
+static void stopped_between_any_two_instructions(void) {
+  make_between_stops(scaled(150000));
+  CHECK(cycles_done > 500 && put_off > 500);
+}
+
+/* ---- a cycle that goes on between two stops -------------------------------------------------------------------------------- */
+
+/* Every other stop begins a cycle and marks what there is; the next one ends it. What was made in between has no mark but the one
+   that it got when it was handed out. */
+static void begin_or_end(const greg_t *registers) {
+  char here;
+  cycle_runs = !cycle_runs;
+  if (cycle_runs) {
+    scalloc_rt_cycle_begin(heap);
+    if (holes_are_marked) scalloc_rt_mark_holes(heap);
+    for (size_t i = 0; i < made; i++) mark(heap, objects[i]);
+    for (size_t k = 0; registers && k < REGISTERS; k++) mark_from((uintptr_t)registers[k]);
+    mark_range(&here, base);
+    return;
+  }
+  scalloc_rt_cycle_end(heap);
+  for (size_t i = 0; i < made; i++) CHECK(is_live(heap, objects[i]) && objects[i]->check == check_of(objects[i]));
+  cycles_done++;
+}
+
+static void make_incrementally(void) {
+  at_stop = begin_or_end;
+  make_between_stops(scaled(60000));
+  at_stop = turn;
+}
+
+/* And without the marks of holes, as a control, something is lost. */
+static void incremental_between_any_two_instructions(void) {
+  holes_are_marked = true;
+  make_incrementally();
+  CHECK(cycles_done > 200 && put_off > 200);
+  int status;
+  fflush(NULL);
+  pid_t pid = fork();
+  CHECK(pid >= 0);
+  if (pid == 0) {
+    holes_are_marked = false;
+    CHECK(freopen("/dev/null", "w", stderr));
+    make_incrementally();
+    _exit(0);
+  }
+  CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+  CHECK_INT(WEXITSTATUS(status), ==, 1);
 }
 
 /* Every function that takes a lock or holds a span without being told the mutator that is asked for, or ends that very one. */
@@ -324,6 +379,8 @@ static void stopped_in_functions_of_others(void) {
 #else
 static void stopped_in_functions_of_others(void) { exit(SKIP_CODE); }
 static void stopped_between_any_two_instructions(void) { exit(SKIP_CODE); }
+static void incremental_between_any_two_instructions(void) { exit(SKIP_CODE); }
 #endif
 
-PARTS_MAIN(PART(stopped_by_signal), PART(stopped_between_any_two_instructions), PART(stopped_in_functions_of_others))
+PARTS_MAIN(PART(stopped_by_signal), PART(stopped_between_any_two_instructions), PART(incremental_between_any_two_instructions),
+           PART(stopped_in_functions_of_others))

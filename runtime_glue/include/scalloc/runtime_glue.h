@@ -309,13 +309,21 @@ static inline void scalloc_rt_mark_prefetch(const scalloc_rt_marker *marker, con
 /*
  * begin: no block has a mark. O(1).  end: what has no mark is dead; memory in holes stays with its mutators.
  * O(mutators * slots), never O(spans).  abort: as if begin had not been called. O(1).
- * Blocks handed out during a cycle are marked, except from holes that mutators held at begin: if mutators run meanwhile, each
- * retires at begin, at a cooperative stop (scalloc_rt_retire). begin, end and abort wait for sweepers and their hooks. A
+ * Blocks handed out during a cycle are marked, except from holes that mutators held at begin: if mutators are to run meanwhile,
+ * either each retires at begin, at a cooperative stop (scalloc_rt_retire), or scalloc_rt_mark_holes is called then. begin, end and abort wait for sweepers and their hooks. A
  * finalizable or weakly held object that shall live on is marked before end.
  */
 void scalloc_rt_cycle_begin(scalloc_rt_heap *heap);
 void scalloc_rt_cycle_end(scalloc_rt_heap *heap);
 void scalloc_rt_cycle_abort(scalloc_rt_heap *heap);
+
+/*
+ * After begin, while the mutators still stand as for begin: what their holes have left is marked, and so are large blocks that are on
+ * their way to them. So everything that they will be given in this cycle lives on, wherever a signal stopped them; what they had been
+ * given before is for the tracer to find, in their registers too. O(mutators * slots); waits as begin does. Memory of holes that
+ * nobody uses up stays with the cycle, where retire would have given it back.
+ */
+void scalloc_rt_mark_holes(scalloc_rt_heap *heap);
 
 /*
  * Sweeps up to max_spans spans that the last complete cycle left to be swept; how many, 0 = nothing left. Allocation does the
