@@ -62,17 +62,6 @@ static double pair(scalloc_boehm_heap *heap, size_t size) {
   return best;
 }
 
-/* Refused, and before much has been made ready for it. */
-static void hopeless_sizes(scalloc_boehm_heap *heap) {
-  static const size_t sizes[] = {SIZE_MAX, PTRDIFF_MAX, (size_t)1 << 60, (size_t)1 << 50, (size_t)1 << 46};
-  size_t before = GC_get_heap_size() + (size_t)stats_now().committed;
-  for (size_t i = 0; i < 2 * LENGTH(sizes); i++) {
-    errno = 0;
-    CHECK(scalloc_boehm_malloc(heap, sizes[i % LENGTH(sizes)]) == NULL && errno == ENOMEM);
-  }
-  CHECK_INT(GC_get_heap_size() + (size_t)stats_now().committed - before, <=, 16 * MB);
-}
-
 /* libgc sees by its range of addresses that a word is none of its own: blocks do not lie between its objects. */
 static void blocks_are_implausible(scalloc_boehm_heap *heap) {
   for (size_t size = 16; size <= 64 * MB; size *= 16) {
@@ -89,7 +78,6 @@ int main(int argc, char **argv) {
   void *somebody = GC_MALLOC(100);
   scalloc_boehm_heap *heap = scalloc_boehm_heap_new();
   CHECK(heap && somebody);
-  hopeless_sizes(heap);
   blocks_are_implausible(heap);
   double nothing = collection();
   size_t n = take(heap, scalloc_boehm_malloc_atomic, megabytes * MB, 1024);

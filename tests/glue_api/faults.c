@@ -328,7 +328,8 @@ static void mark_ref(void *block) { /* of a block of this size that starts there
   scalloc_rt_ref ref = {
       (scalloc_rt_span)(((uintptr_t)block - scalloc_rt_marker_of(w.heap, true).base) >> SCALLOC_RT_SPAN_SHIFT), 0};
   size_t size;
-  ref.block = (uint32_t)((size_t)((char *)block - (char *)scalloc_rt_block(ref, &size)) / size);
+  const char *first = scalloc_rt_block(ref, &size);
+  ref.block = (uint32_t)((size_t)((char *)block - first) / size);
   scalloc_rt_mark(ref);
 }
 #endif
