@@ -133,6 +133,7 @@ static bool open_spans(uint32_t end, uint32_t step) {
   char *start = (char *)arena.base + now;
   if (!os_open(start, (to << SPAN_SHIFT) - now)) return false;
   os_advise_opened(start, (to << SPAN_SHIFT) - now);
+  probe(arena_grow, start, (to << SPAN_SHIFT) - now);
   raise_to(&arena.opened, to << SPAN_SHIFT);
   return true;
 }

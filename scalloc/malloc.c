@@ -29,7 +29,10 @@ void *heap_allocate_large(heap *h, size_t size, size_t alignment, bool headroom,
     heap_cool(h);
     s = large_take(size, alignment, headroom, zeroed);
   }
-  if (s == NULL) return no_memory();
+  if (s == NULL) {
+    probe(out_of_memory, size, h);
+    return no_memory();
+  }
   if (h->kind != HEAP_THREAD) {
     word_store_release(&s->owner, (word_t)h);
     heap_link(h, s);

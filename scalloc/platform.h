@@ -78,6 +78,17 @@
 #define TRACKED 0
 #endif
 
+/*
+ * Static probes for tracers (USDT) on slow paths alone: `scalloc:name` with two numbers, listed in docs/tuning.md. Each is one no-op
+ * and a note in the object file.
+ */
+#if defined(SCALLOC_USDT)
+#include <sys/sdt.h>
+#define probe(name, a, b) DTRACE_PROBE2(scalloc, name, a, b)
+#else
+#define probe(name, a, b) ((void)(a), (void)(b))
+#endif
+
 /* The index of the highest set bit of x > 0. */
 always_inline unsigned log2_floor(uint64_t x) { return 63u - (unsigned)__builtin_clzll(x); }
 

@@ -50,6 +50,7 @@ void pool_put(span *s, uint32_t hint) {
   pool_slot *slot = &slots[slot_of(s->dirty)];
   unsigned n = hint % pool_stacks();
   s->stamp = os_now_ms();
+  probe(span_put, span_start(s), s->dirty);
   stack_push(slot->stacks[n], link_of, span_index(s));
   note_push(slot, n);
 }
@@ -61,7 +62,10 @@ void pool_put_chain(unsigned slot, unsigned n, uint32_t first, uint32_t last) {
 
 static span *take_from(pool_slot *slot, unsigned n) {
   uint32_t index = stack_pop(slot->stacks[n], link_of);
-  if (index != 0) return span_at(index);
+  if (index != 0) {
+    probe(span_take, arena_span_start(index), span_at(index)->dirty);
+    return span_at(index);
+  }
   note_empty(slot, n);
   return NULL;
 }

@@ -32,12 +32,14 @@ bool purge_run(uint32_t first, uint32_t count) {
   if (!os_purge(arena_span_start(first), (size_t)count << SPAN_SHIFT)) return false;
   if (TRACKED) purge_side(first, count);
   word_add_full(&purges, 1);
+  probe(purge, arena_span_start(first), (size_t)count << SPAN_SHIFT);
   return true;
 }
 
 bool purge_part(char *start, size_t bytes) {
   if (!os_purge(start, bytes)) return false;
   word_add_full(&purges, 1);
+  probe(purge, start, bytes);
   return true;
 }
 

@@ -119,6 +119,12 @@ static span *bin_of(heap *h, unsigned class_index, span *s) {
   return bin;
 }
 
+static span *refuse(const heap *h, unsigned class_index) {
+  probe(out_of_memory, class_size(class_index), h);
+  errno = ENOMEM;
+  return NULL;
+}
+
 static __attribute__((noinline)) span *refill(heap *h, unsigned class_index) {
   span *s = h->hot[heap_hot_slot(class_index)];
   bool hot = is_span(h, s), young = heap_is_young(h);
@@ -142,8 +148,7 @@ static __attribute__((noinline)) span *refill(heap *h, unsigned class_index) {
   if (!next) { /* no memory: even a few blocks help */
     if (hot && span_collect(s, 0)) return s;
     if (young && class_index < NURSERY_CLASSES && nursery_of(h)->bins[class_index].free) return nursery_span(h, class_index);
-    errno = ENOMEM;
-    return NULL;
+    return refuse(h, class_index);
   }
   heap_install(h, class_index, next);
   if (hot) heap_leave(h, s);
@@ -155,6 +160,7 @@ static __attribute__((noinline)) span *refill(heap *h, unsigned class_index) {
 
 span *heap_refill(heap *h, unsigned class_index) {
   span *s = h->hot[heap_hot_slot(class_index)];
+  probe(refill, class_size(class_index), h);
   if (nursery_has_bin(h, s) && nursery_refill(h, class_index) == s) return s;
   return refill(h, class_index);
 }

@@ -75,6 +75,7 @@ static void mail(heap *user, span *s) {
   if (h->kind == HEAP_ORPHANS || word_load_relaxed(&h->status) == HEAP_RETIRED) {
     step = span_settle(s, h, &now);
   } else if (h->kind != HEAP_EXCLUSIVE && !(s->in_list >> LIST_MAIL & 1)) {
+    probe(mail, span_start(s), h);
     list_append(h, s, LIST_MAIL);
     half_store_release(&h->mailed, 1);
   }

@@ -27,3 +27,13 @@ if(SCALLOC_COVERAGE)
   get_property(tests DIRECTORY PROPERTY TESTS)
   set_tests_properties(${tests} PROPERTIES TIMEOUT 900)
 endif()
+
+# The static probes, where they are compiled in.
+if(CMAKE_BUILD_TYPE STREQUAL "Release" AND scalloc_has_probes AND NOT SCALLOC_SANITIZE AND NOT SCALLOC_COVERAGE AND NOT SCALLOC_TRACK)
+  add_executable(probes_subject ${PROJECT_SOURCE_DIR}/tests/tools/probes_subject.c)
+  target_link_libraries(probes_subject PRIVATE scalloc_flags scalloc::scalloc Threads::Threads)
+  set_target_properties(probes_subject PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  add_test(NAME tools.probes COMMAND sh ${PROJECT_SOURCE_DIR}/tests/tools/probes.sh ${PROJECT_SOURCE_DIR} $<TARGET_FILE:probes_subject>
+    $<TARGET_FILE:scalloc_shared> $<TARGET_FILE:scalloc_preload>)
+  set_tests_properties(tools.probes PROPERTIES LABELS tools TIMEOUT 120 SKIP_RETURN_CODE 77)
+endif()

@@ -19,6 +19,7 @@ for library in "$@"; do
   for name in $names; do
     case $name in
     scalloc_* | luaopen_scalloc) ;;
+    _.stapsdt.base) ;; # of sys/sdt.h: where the notes of the probes are counted from, one for all objects of a program
     malloc | free | calloc | realloc | reallocarray | *memalign | aligned_alloc | *valloc | free_*sized | mall* | _Zn* | _Zd*)
       case $library in
       *libscalloc_override.a) ;;
