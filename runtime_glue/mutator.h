@@ -1,8 +1,10 @@
-/* mutator.h - mutators and the refill of their holes. */
+/* mutator.h - mutators: who has a span hot, what a mutator has for itself, its end. */
 #ifndef SCALLOC_MUTATOR_H
 #define SCALLOC_MUTATOR_H
 
 #include "gcheap.h"
+
+enum { GC_BUDGET = 1 << 22 }; /* bytes until the pressure hook is called, if the runtime sets no other */
 
 always_inline gcmutator *mutator_of(scalloc_rt_mutator *m) { return (gcmutator *)(void *)m; }
 
@@ -12,6 +14,21 @@ always_inline unsigned mutator_number(const gcmutator *m) {
 }
 always_inline gcmutator *mutator_at(unsigned number) {
   return (gcmutator *)(void *)(bits.structures + (size_t)number * CACHE_LINE);
+}
+
+/* What was handed out. */
+always_inline void mutator_account(gcmutator *m, size_t bytes) {
+  m->published.budget -= (int64_t)bytes;
+  m->since += bytes;
+}
+
+/* The large block that it was given last; 0, 0: none. */
+always_inline void mutator_fresh_is(gcmutator *m, unsigned index, unsigned number) {
+  half_store_relaxed(&m->fresh.span, 0);
+  atomics_keep_order();
+  half_store_relaxed(&m->fresh.number, number);
+  atomics_keep_order();
+  half_store_relaxed(&m->fresh.span, index);
 }
 
 /* Visits the blocks that a mutator has for itself in its hot span of a slot, in its hole and its pieces, by words of bits. */

@@ -38,9 +38,13 @@
 #define gcspan_hooked scalloc_rt_private_gcspan_hooked
 #define gcspan_let_go scalloc_rt_private_gcspan_let_go
 #define gcspan_merge_freed scalloc_rt_private_gcspan_merge_freed
-#define gcspan_of scalloc_rt_private_gcspan_of
+#define gcspan_of_run scalloc_rt_private_gcspan_of_run
 #define gcspan_show scalloc_rt_private_gcspan_show
 #define gcspan_update scalloc_rt_private_gcspan_update
+#define hole_born_marked scalloc_rt_private_hole_born_marked
+#define hole_next_piece scalloc_rt_private_hole_next_piece
+#define hole_publish scalloc_rt_private_hole_publish
+#define hole_refill scalloc_rt_private_hole_refill
 #define list_all_unswept scalloc_rt_private_list_all_unswept
 #define list_drop scalloc_rt_private_list_drop
 #define list_move scalloc_rt_private_list_move
@@ -64,5 +68,6 @@
 #define thread_mark scalloc_rt_private_thread_mark
 #define view_borrower scalloc_rt_private_view_borrower
 #define view_has scalloc_rt_private_view_has
+#define view_is_own scalloc_rt_private_view_is_own
 
 #endif

@@ -51,8 +51,9 @@ rt_names.h glue.h
 bits.h bits.c
 gcspan.h gcspan.c
 gcheap.h gclists.c
-quiet.h mutator.h sweep.h view.h
+quiet.h mutator.h holes.h sweep.h view.h
 sweep.c gcheap.c quiet.c mutator.c
+holes.c slowpath.c
 marking.c byhand.c cycle.c view.c
 atomics.h allocated.h allocated.c
 scalloc/boehm.h boehm_parts.h
