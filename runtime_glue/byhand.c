@@ -6,8 +6,19 @@
 
 static _Noreturn void invalid(const void *block, const char *why) { os_panic("invalid pointer", block, why); }
 
+static void must_allow(unsigned flags, const void *block) {
+  if (!(flags & (SCALLOC_RT_UNCOLLECTABLE | SCALLOC_RT_EXPLICIT_FREE))) invalid(block, "of a kind that only cycles free");
+}
+
+/* Not free yet, and set by this thread. */
+static void set_bit(volatile word_t *freed, uint32_t i, const void *block) {
+  if (!bit_win(freed, i)) os_panic("double free", block, "the block was freed before");
+}
+
+/* ---- large blocks --------------------------------------------------------------------------------------------------------- */
+
 /* A run: out of its list, unless a sweeper has it in hands just now. */
-static void free_large(span *s) {
+static void end_run(span *s) {
   for (;;) {
     gcspan_hold(s);
     if (list_drop(s)) break;
@@ -19,21 +30,21 @@ static void free_large(span *s) {
   gcheap_release(s, SCALLOC_RT_DEAD);
 }
 
-/* Which block starts there; aborts if none that lives does. */
-static uint32_t number_of(const span *s, const void *block) {
-  size_t offset = (uintptr_t)block - (uintptr_t)block_at(s, 0);
-  if (!(flags_of(s) & (SCALLOC_RT_UNCOLLECTABLE | SCALLOC_RT_EXPLICIT_FREE))) invalid(block, "of a kind that only cycles free");
-  if (is_large(s)) {
-    if (offset != 0) invalid(block, "inside a large block");
-    return 0;
-  }
-  uint32_t i = offset < SPAN_BYTES ? block_number(gcslot_of(s), offset) : GC_BLOCKS;
-  if (i >= const_record_of(s)->blocks || offset != (size_t)i * s->block) invalid(block, "not a block");
-  return i;
+static never_inline void free_large(gcmutator *user, span *s, const void *block) {
+  must_allow(flags_of(s), block);
+  if (block != block_at(s, 0)) invalid(block, "inside a large block");
+  if (bit_get(freeds_of(s), 0)) os_panic("double free", block, "the block was freed before");
+  if (!view_has(gcheap_of(s), s, 0)) invalid(block, "no live block of this heap");
+  quiet_enter(user);
+  set_bit(freeds_of(s), 0, block);
+  end_run(s);
+  quiet_leave(user);
 }
 
+/* ---- small blocks --------------------------------------------------------------------------------------------------------- */
+
 /* Counts the free that has just set its bit. The block kept the span in its life until here. */
-static word_t count(span *s) {
+always_inline word_t count(span *s) {
   word_t w, now;
   do {
     w = word_load_acquire(&s->word);
@@ -42,10 +53,22 @@ static word_t count(span *s) {
   return now;
 }
 
-static void free_small(gcmutator *user, span *s, bool collectable) {
-  gcslot *slot = gcslot_of(s);
+/* Who holds the span, or has it hot, takes the bit out. No cycle of a runtime that stops by signal comes between bit and count. */
+static never_inline void free_collectable(gcmutator *user, span *s, uint32_t i, const void *block) {
+  if (!view_has(gcheap_of(s), s, i)) invalid(block, "no live block of this heap");
+  quiet_enter(user);
+  set_bit(freeds_of(s), i, block);
+  count(s);
+  quiet_leave(user);
+}
+
+/* In no region, as a rule. A fork may come between bit and count: sweep_recount. */
+always_inline void free_uncollectable(gcmutator *user, gcslot *slot, span *s, uint32_t i, const void *block) {
+  bool own = stage_now(s) == GC_HOT && view_is_own(s, i, (uintptr_t)block);
+  if (own || !bit_get(allocs_of(s), i)) invalid(block, "no live block of this heap");
+  set_bit(freeds_of(s), i, block);
   word_t w = count(s);
-  if (collectable || stage_of(w) == GC_HOT || is_held(w)) return; /* who has it takes it out */
+  if (stage_of(w) == GC_HOT || is_held(w)) return;
   if (live_of(s, w) != 0 && stage_of(w) == GC_REUSABLE) return;
   quiet_enter(user);
   sweep_follow(slot, s, w);
@@ -56,16 +79,23 @@ void scalloc_rt_free(scalloc_rt_mutator *m, void *block) {
   gcmutator *user = m ? mutator_of(m) : NULL;
   if (block == NULL) return;
   span *s = gcspan_of(block);
-  if (s == NULL) invalid(block, "not in a span of a runtime's heap");
-  uint32_t i = number_of(s, block);
-  bool collectable = is_collectable(s), large = is_large(s);
-  if (bit_get(freeds_of(s), i)) os_panic("double free", block, "the block was freed before");
-  if (!view_has(gcheap_of(s), s, i)) invalid(block, "no live block of this heap");
-  if (collectable || large) quiet_enter(user); /* no cycle of a runtime that stops by signal comes between */
-  if (!bit_win(freeds_of(s), i)) os_panic("double free", block, "the block was freed before");
-  if (large)
-    free_large(s);
+  if (unlikely(s == NULL)) invalid(block, "not in a span of a runtime's heap");
+  const gc_record *r = const_record_of(s);
+  unsigned number = r->slot;
+  if (unlikely(number >= SCALLOC_RT_SLOTS)) {
+    free_large(user, s, block);
+    return;
+  }
+  gcheap *h = gcheap_of(s);
+  gcslot *slot = &h->slot[number];
+  unsigned flags = h->kind[slot->kind].flags;
+  size_t offset = (uintptr_t)block - (uintptr_t)block_at(s, 0); /* huge in front of block 0 */
+  must_allow(flags, block);
+  uint32_t i = offset < SPAN_BYTES ? block_number(slot, offset) : GC_BLOCKS;
+  if (unlikely(i >= r->blocks || offset != (size_t)i * slot->block)) invalid(block, "not a block");
+  if (unlikely(bit_get(freeds_of(s), i))) os_panic("double free", block, "the block was freed before");
+  if (flags & SCALLOC_RT_UNCOLLECTABLE)
+    free_uncollectable(user, slot, s, i, block);
   else
-    free_small(user, s, collectable);
-  if (collectable || large) quiet_leave(user);
+    free_collectable(user, s, i, block);
 }

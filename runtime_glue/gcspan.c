@@ -3,11 +3,8 @@
 
 #include "large.h"
 
-span *gcspan_of(const void *address) {
-  size_t index = ((uintptr_t)address - arena.base) >> SPAN_SHIFT;
-  if (index >= word_load_acquire(&bits.reach)) return NULL;
-  span *s = span_at((uint32_t)index);
-  if (span_state_now(s) != SPAN_LENT) s = large_head(s);
+span *gcspan_of_run(uint32_t index) {
+  span *s = large_head(span_at(index));
   return s && span_state_now(s) == SPAN_LENT ? s : NULL;
 }
 

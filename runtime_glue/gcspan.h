@@ -68,7 +68,13 @@ always_inline uint32_t first_of(const span *s) { return half_load_relaxed(&const
 always_inline char *block_at(const span *s, uint32_t i) { return span_start(s) + first_of(s) + (size_t)i * s->block; }
 
 /* The slot of an address in a span that is lent, or of the run around it; NULL: none. */
-span *gcspan_of(const void *address);
+span *gcspan_of_run(uint32_t index);
+always_inline span *gcspan_of(const void *address) {
+  size_t index = ((uintptr_t)address - arena.base) >> SPAN_SHIFT;
+  if (index >= word_load_acquire(&bits.reach)) return NULL;
+  span *s = span_at((uint32_t)index);
+  return span_state_now(s) == SPAN_LENT ? s : gcspan_of_run((uint32_t)index);
+}
 
 always_inline bool is_swept(const gc_record *r, unsigned last) {
   unsigned swept = half_load_acquire(&r->swept);

@@ -9,9 +9,8 @@
 
 /* ---- one span ------------------------------------------------------------------------------------------------------------- */
 
-/* Is block i in the hole or the pieces of the mutator that has the span hot? That mutator may be at work: what is read counts if
-   neither they nor the span have changed meanwhile. */
-static bool is_own(const gcheap *h, const span *s, uint32_t i) {
+/* That mutator may be at work: what is read counts if neither its own blocks nor the span have changed meanwhile. */
+bool view_is_own(const span *s, uint32_t i, uintptr_t block) {
   const gc_record *r = const_record_of(s);
   for (;;) {
     word_t w = word_load_acquire(&s->word);
@@ -19,7 +18,6 @@ static bool is_own(const gcheap *h, const span *s, uint32_t i) {
     if (word_state(w) != SPAN_LENT || stage_of(w) != GC_HOT || slot >= SCALLOC_RT_SLOTS) return false;
     const gcmutator *m = mutator_at(half_load_acquire(&r->mutator));
     const scalloc_rt_hole *hole = &m->published.hole[slot];
-    uintptr_t block = (uintptr_t)span_start(s) + first_of(s) + (size_t)i * h->slot[slot].block;
     uintptr_t lim = __atomic_load_n(&hole->lim, __ATOMIC_ACQUIRE), cur = __atomic_load_n(&hole->cur, __ATOMIC_ACQUIRE);
     word_t pieces = word_load_acquire(&m->pieces[slot].bits);
     bool own = (block >= cur && block < lim) || (half_load_relaxed(&m->pieces[slot].word) == i / 64 && pieces >> i % 64 & 1);
@@ -32,7 +30,8 @@ static bool is_own(const gcheap *h, const span *s, uint32_t i) {
 }
 
 bool view_has(const gcheap *h, const span *s, uint32_t i) {
-  return gcspan_has(s, i, half_load_acquire(&h->last)) && !is_own(h, s, i);
+  if (!gcspan_has(s, i, half_load_acquire(&h->last))) return false;
+  return stage_now(s) != GC_HOT || !view_is_own(s, i, (uintptr_t)block_at(s, i));
 }
 
 static size_t live_bytes(const gcheap *h, const span *s) {
