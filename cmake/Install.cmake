@@ -80,7 +80,7 @@ scalloc_install_program(scalloc-lua)
 
 # The malloc replacements: the preloaded ones are no libraries to link with.
 if(TARGET scalloc_preload)
-  install(TARGETS scalloc_preload scalloc_preload_checked LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT tools)
+  install(TARGETS scalloc_preload scalloc_preload_checked scalloc_preload_profile LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT tools)
   install(TARGETS scalloc_override EXPORT scalloc-targets
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
   scalloc_install_pc(scalloc-override scalloc-override)

@@ -78,6 +78,18 @@
 #define TRACKED 0
 #endif
 
+/* The malloc replacement with a profile of the heap (preload/profile.h). WATCHED: where every block goes by the slow halves. */
+#if defined(SCALLOC_PROFILED)
+#define PROFILED 1
+#else
+#define PROFILED 0
+#endif
+#if TRACKED || PROFILED
+#define WATCHED 1
+#else
+#define WATCHED 0
+#endif
+
 /*
  * Static probes for tracers (USDT) on slow paths alone: `scalloc:name` with two numbers, listed in docs/tuning.md. Each is one no-op
  * and a note in the object file.

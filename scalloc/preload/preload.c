@@ -14,6 +14,7 @@
 #include "foreign.h"
 #include "heap_map.h"
 #include "os.h"
+#include "profile.h"
 #include "scalloc/scalloc.h"
 
 /* C23, which the C library's headers may not declare yet. */
@@ -26,11 +27,12 @@ never_inline void *preload_malloc_slow(size_t size) {
   if (h == NULL) return NULL;
   void *block = heap_allocate(h, size);
   thread_done(h);
-  return block;
+  return profile_block(block, size);
 }
 
 never_inline void preload_free_slow(void *block, size_t size) {
   if (block == NULL) return;
+  if (PROFILED) profile_gave(block);
   if (!span_has(block))
     foreign_free(block);
   else if (TRACKED)
@@ -41,6 +43,7 @@ never_inline void preload_free_slow(void *block, size_t size) {
 
 __attribute__((constructor)) static void begin(void) {
   heap_map_begin();
+  if (PROFILED) profile_begin(); /* before the thread, whose handlers of a fork are to come after the profile's */
   purger_begin();
 }
 
@@ -57,15 +60,16 @@ exported void free_aligned_sized(void *block, size_t alignment, size_t size) {
 
 exported void *calloc(size_t nmemb, size_t size) {
   size_t bytes;
-  if (TRACKED || __builtin_mul_overflow(nmemb, size, &bytes) || bytes > DIRECT_MAX) return scalloc_calloc(nmemb, size);
+  bool whole = !__builtin_mul_overflow(nmemb, size, &bytes);
+  if (WATCHED || !whole || bytes > DIRECT_MAX) return profile_block(scalloc_calloc(nmemb, size), bytes);
   void *block = preload_malloc(bytes);
   return likely(block != NULL) ? memset(block, 0, bytes) : NULL;
 }
 
 exported void *realloc(void *ptr, size_t size) {
   if (ptr == NULL) return preload_malloc(size);
-  if (unlikely(!span_has(ptr))) return foreign_realloc(ptr, size);
-  return scalloc_realloc(ptr, size);
+  if (unlikely(!span_has(ptr))) return profile_block(foreign_realloc(ptr, size), size);
+  return PROFILED ? profile_realloc(ptr, size) : scalloc_realloc(ptr, size);
 }
 
 exported void *reallocarray(void *ptr, size_t nmemb, size_t size) {
@@ -82,14 +86,16 @@ static bool is_power_of_two(size_t n) { return n != 0 && (n & (n - 1)) == 0; }
 exported int posix_memalign(void **memptr, size_t alignment, size_t size) {
   if (!is_power_of_two(alignment) || alignment < sizeof(void *)) return EINVAL;
   int saved = errno;
-  void *block = scalloc_aligned_alloc(alignment, size);
+  void *block = profile_block(scalloc_aligned_alloc(alignment, size), size);
   errno = saved;
   if (block == NULL) return ENOMEM;
   *memptr = block;
   return 0;
 }
 
-exported void *aligned_alloc(size_t alignment, size_t size) { return scalloc_aligned_alloc(alignment, size); }
+exported void *aligned_alloc(size_t alignment, size_t size) {
+  return profile_block(scalloc_aligned_alloc(alignment, size), size);
+}
 
 /* Rounds the alignment up to a power of two. */
 exported void *memalign(size_t alignment, size_t size) {
@@ -99,10 +105,10 @@ exported void *memalign(size_t alignment, size_t size) {
   }
   size_t power = 16;
   while (power < alignment) power *= 2;
-  return scalloc_aligned_alloc(power, size);
+  return profile_block(scalloc_aligned_alloc(power, size), size);
 }
 
-exported void *valloc(size_t size) { return scalloc_aligned_alloc(os_page_size(), size); }
+exported void *valloc(size_t size) { return profile_block(scalloc_aligned_alloc(os_page_size(), size), size); }
 
 exported void *pvalloc(size_t size) {
   size_t page = os_page_size(), rounded;
@@ -110,7 +116,7 @@ exported void *pvalloc(size_t size) {
     errno = ENOMEM;
     return NULL;
   }
-  return scalloc_aligned_alloc(page, rounded & ~(page - 1));
+  return profile_block(scalloc_aligned_alloc(page, rounded & ~(page - 1)), rounded & ~(page - 1));
 }
 
 /* ---- what is known of a block, and memory as a whole ------------------------------------------------------------------ */

@@ -20,7 +20,7 @@ void preload_free_slow(void *block, size_t size);
 void purger_begin(void);
 
 always_inline void *preload_malloc(size_t size) {
-  if (!TRACKED && likely(size <= DIRECT_MAX) && likely(thread_heap != NULL)) { /* NULL: called before there is TLS */
+  if (!WATCHED && likely(size <= DIRECT_MAX) && likely(thread_heap != NULL)) { /* NULL: called before there is TLS */
     void *block = fast_alloc(thread_heap, (size + 15) & ~(size_t)15);
     if (likely(block != NULL)) return block;
   }
@@ -28,7 +28,7 @@ always_inline void *preload_malloc(size_t size) {
 }
 
 always_inline void preload_free(void *block, size_t size) {
-  if (!TRACKED && likely(span_has(block))) {
+  if (!WATCHED && likely(span_has(block))) {
     span *s = span_of_inside(block);
     if (likely(word_load_relaxed(&s->owner) == (word_t)thread_heap) && likely(fast_free(s, block))) return;
   }

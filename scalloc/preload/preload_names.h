@@ -2,12 +2,22 @@
 #ifndef SCALLOC_PRELOAD_NAMES_H
 #define SCALLOC_PRELOAD_NAMES_H
 
+#define exit_file_begin scalloc_private_exit_file_begin
+#define exit_file_is_due scalloc_private_exit_file_is_due
+#define exit_file_number scalloc_private_exit_file_number
+#define exit_file_path scalloc_private_exit_file_path
+#define exit_file_value scalloc_private_exit_file_value
 #define foreign_free scalloc_private_foreign_free
 #define foreign_realloc scalloc_private_foreign_realloc
 #define foreign_usable_size scalloc_private_foreign_usable_size
 #define heap_map_begin scalloc_private_heap_map_begin
 #define preload_free_slow scalloc_private_preload_free_slow
 #define preload_malloc_slow scalloc_private_preload_malloc_slow
+#define profile_begin scalloc_private_profile_begin
+#define profile_gave scalloc_private_profile_gave
+#define profile_realloc scalloc_private_profile_realloc
+#define profile_took scalloc_private_profile_took
+#define profile_write scalloc_private_profile_write
 #define purger_begin scalloc_private_purger_begin
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "os.h"
 #include "preload.h"
+#include "profile.h"
 #include "scalloc/scalloc.h"
 
 _Static_assert(sizeof(size_t) == sizeof(unsigned long), "the names say unsigned long (m)");
@@ -48,7 +49,7 @@ static _Noreturn void no_memory(size_t size) {
 }
 
 static void *allocate(size_t size, size_t alignment) {
-  return alignment == 0 ? preload_malloc(size) : scalloc_aligned_alloc(alignment, size);
+  return alignment == 0 ? preload_malloc(size) : profile_block(scalloc_aligned_alloc(alignment, size), size);
 }
 
 /* Until there is memory, or the handler ends the loop by an exception. */
@@ -70,7 +71,7 @@ static void *allocate_new(size_t size) {
 }
 
 static void *allocate_aligned_new(size_t size, size_t alignment) {
-  void *block = scalloc_aligned_alloc(alignment, size);
+  void *block = profile_block(scalloc_aligned_alloc(alignment, size), size);
   return likely(block != NULL) ? block : new_slow(size, alignment);
 }
 
@@ -101,7 +102,7 @@ void *new_nothrow(size_t size, const nothrow *tag) {
 }
 
 void *new_aligned_nothrow(size_t size, size_t alignment, const nothrow *tag) {
-  void *block = scalloc_aligned_alloc(alignment, size);
+  void *block = profile_block(scalloc_aligned_alloc(alignment, size), size);
   if (likely(block != NULL)) return block;
   void *(*library)(size_t, size_t, const nothrow *) = library_new_aligned;
   if (library == NULL) look_up("_ZnamSt11align_val_tRKSt9nothrow_t", &library);

@@ -19,8 +19,8 @@
 
 enum { STATUS_USAGE = 2, STATUS_FAILED = 125, STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
 
-static const char usage_line[] =
-    "usage: scalloc-run [--stats] [--limit=SIZE] [--checked] [--heap-map=FILE] [--]\n                   PROGRAM [ARGUMENT...]";
+static const char usage_line[] = "usage: scalloc-run [--stats] [--limit=SIZE] [--checked] [--heap-map=FILE]\n                  "
+                                 " [--profile=FILE] [--] PROGRAM [ARGUMENT...]";
 
 static const char help[] =
     "Runs PROGRAM with malloc, free and their family from scalloc, in it and in every program that it starts.\n"
@@ -32,6 +32,9 @@ static const char help[] =
     "  --heap-map=FILE  when PROGRAM exits, a page for a browser that shows its heap (scalloc-top --html); with %p in FILE, "
     "which\n"
     "                   stands for the process number, one for each process; none for a process that a signal ends\n"
+    "  --profile=FILE   when PROGRAM exits, a sampled profile for pprof: which functions took how many bytes, in all and still "
+    "live;\n"
+    "                   %p as above; SCALLOC_PROFILE_INTERVAL=BYTES from one sample to the next, 524288 on average\n"
     "  --help           this text\n"
     "\n"
     "Other settings are taken from the environment (SCALLOC_PURGE_DELAY_MS, SCALLOC_PURGE_THREAD, ...). Programs that are "
@@ -92,19 +95,23 @@ static const char *find_library(const char *name) {
   return find_beside(places, sizeof places / sizeof *places, name);
 }
 
-/* The program may go elsewhere before it ends, so the file gets its whole path. */
-static void set_heap_map(const char *argument, const char *name) {
-  static const char *const here[] = {"."};
-  char folder[PATH_MAX] = "", path[2 * PATH_MAX], number[24] = "0";
+/* A file that the program, or with %p each process, writes at its exit; it may go elsewhere meanwhile, so the whole path. */
+static void set_exit_file(const char *variable, const char *argument, const char *name) {
+  char folder[PATH_MAX] = "", path[2 * PATH_MAX], number[24];
   if (*name == 0) wrong_usage("which file? ", argument);
   if (*name != '/' && getcwd(folder, sizeof folder) == NULL) failed("no current folder: ", strerror(errno));
   int length = snprintf(path, sizeof path, "%s%s%s", folder, *name != '/' ? "/" : "", name);
   if (length < 0 || length >= PATH_MAX) failed("too long: ", name);
-  set("SCALLOC_HEAP_MAP", path);
+  snprintf(number, sizeof number, "%ld", (long)getpid());
+  set(variable, path);
+  set("SCALLOC_EXIT_PROCESS", number);
   strrchr(path, '/')[1] = 0;
   if (access(path, W_OK | X_OK) != 0) failed("no file can be written in ", path);
-  if (strstr(name, "%p") == NULL) snprintf(number, sizeof number, "%ld", (long)getpid());
-  set("SCALLOC_HEAP_MAP_PROCESS", number);
+}
+
+static void set_heap_map(const char *argument, const char *name) {
+  static const char *const here[] = {"."};
+  set_exit_file("SCALLOC_HEAP_MAP", argument, name);
   set("SCALLOC_HEAP_MAP_TOOL", find_beside(here, 1, "scalloc-top"));
 }
 
@@ -125,7 +132,8 @@ static void preload(const char *library) {
 }
 
 int main(int argc, char **argv) {
-  const char *library = "libscalloc_preload.so";
+  static const char plain[] = "libscalloc_preload.so";
+  const char *library = plain, *profile = NULL;
   int at = 1;
   for (; at < argc && argv[at][0] == '-'; at++) {
     const char *argument = argv[at];
@@ -145,9 +153,13 @@ int main(int argc, char **argv) {
       set_limit(argument, argument + 8);
     else if (strncmp(argument, "--heap-map=", 11) == 0)
       set_heap_map(argument, argument + 11);
+    else if (strncmp(argument, "--profile=", 10) == 0)
+      set_exit_file("SCALLOC_PROFILE", argument, profile = argument + 10);
     else
       wrong_usage("unknown option ", argument);
   }
+  if (profile && library != plain) wrong_usage("--checked or --profile", "");
+  if (profile) library = "libscalloc_preload_profile.so";
   if (at == argc) wrong_usage("no program", "");
   preload(find_library(library));
   execvp(argv[at], argv + at);

@@ -20,7 +20,7 @@ for part in "$@"; do
   lua) library libscalloc_lua; there include/scalloc/lua_alloc.h lib/pkgconfig/scalloc-lua.pc ;;
   boehm) library libscalloc_boehm; there include/scalloc/boehm.h lib/pkgconfig/scalloc-boehm.pc ;;
   malloc)
-    there bin/scalloc-run bin/scalloc-top share/man/man1/scalloc-run.1 share/man/man1/scalloc-top.1 lib/libscalloc_preload.so lib/libscalloc_preload_checked.so \
+    there bin/scalloc-run bin/scalloc-top share/man/man1/scalloc-run.1 share/man/man1/scalloc-top.1 lib/libscalloc_preload.so lib/libscalloc_preload_checked.so lib/libscalloc_preload_profile.so \
       lib/libscalloc_override.a lib/pkgconfig/scalloc-override.pc ;;
   program) there bin/scalloc-lua share/man/man1/scalloc-lua.1 ;;
   esac

@@ -31,7 +31,9 @@ preload_order='
 names.h platform.h scalloc/scalloc.h atomics.h os.h options.h arena.h purge.h fault.h track.h fast.h walk.h thread.h
 preload_names.h preload.h
 foreign.h foreign.c
+exit_file.h exit_file.c
 heap_map.h heap_map.c
+lock.h profile_write.h profile_write.c profile.h profile.c
 purger.c preload.c preload_info.c preload_new.c
 scalloc_run.c
 '
@@ -101,7 +103,7 @@ check_folder() {
     esac
     # Conditions other than include guards and the knobs that platform.h and the build define.
     sed -n 's/^[[:space:]]*#[[:space:]]*\(if\|ifdef\|ifndef\|elif\)[[:space:]]\(.*\)/\2/p' "$file" | sed \
-      -e 's/SCALLOC_[A-Z_]*_H\b//g; s/SCALLOC_ASSERTS//g; s/UNDER_TSAN//g; s/TRACK_ASAN//g; s/TRACK_VALGRIND//g; s/TRACKED//g; s/BOEHM_REARM//g; s/defined//g; s|/\*.*||; s/[^A-Za-z0-9_ ]//g' |
+      -e 's/SCALLOC_[A-Z_]*_H\b//g; s/SCALLOC_ASSERTS//g; s/SCALLOC_ABLATION//g; s/UNDER_TSAN//g; s/TRACK_ASAN//g; s/TRACK_VALGRIND//g; s/TRACKED//g; s/BOEHM_REARM//g; s/defined//g; s|/\*.*||; s/[^A-Za-z0-9_ ]//g' |
       grep '[A-Za-z_]' | while read -r knob; do echo "$1/$name is compiled by $knob: a matter for platform.h or os_*.c"; done | grep . && status=1
   done
 }
