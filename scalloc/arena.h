@@ -50,6 +50,7 @@ void arena_discharge(size_t bytes);
 void arena_recharge(size_t bytes);
 
 always_inline uint32_t arena_high_water(void) { return (uint32_t)word_load_acquire(&arena.next); }
+always_inline bool arena_is_scarce(void) { return arena_high_water() > arena.spans / 2; }
 always_inline bool arena_is_roomy(void) { return arena.spans >= GROWING_ARENA >> SPAN_SHIFT; }
 always_inline char *arena_span_start(uint32_t index) { return (char *)arena.base + ((size_t)index << SPAN_SHIFT); }
 

@@ -43,6 +43,12 @@ always_inline unsigned class_of_malloc(size_t size) {
   return class_of(size <= 64 ? (size <= 16 ? 16 : (size + 15) & ~(size_t)15) : size);
 }
 
+/* The next larger class that is a power of two, whose blocks will do for any alignment that those of `c` have. CLASSES: none. */
+always_inline unsigned class_wider(unsigned c) {
+  size_t size = class_size(c);
+  return size < LARGE_MIN ? class_of((size_t)2 << log2_floor(size)) : CLASSES;
+}
+
 /* Where the blocks of the span with this index begin: whole pages of colour, so that the first blocks and the first page
    table entries of neighbouring spans do not fall on the same cache lines. */
 private_api size_t class_first_offset(unsigned c, uint32_t span_index);

@@ -125,6 +125,30 @@ static span *refuse(const heap *h, unsigned class_index) {
   return NULL;
 }
 
+/*
+ * More than half of the arena was in use: a class without a span begins in the one of the next power of two, so that classes of
+ * which little is used do not take 2 MB of address space each. One that fills it gets its own. The span is not installed for the
+ * class: its allocations keep coming here. Frees go by the size that the span has; those into a young heap do not.
+ */
+static span *share(heap *h, unsigned class_index) {
+  size_t size = class_size(class_index);
+  if ((size & (size - 1)) == 0 || heap_is_young(h) || !arena_is_scarce()) return NULL;
+  unsigned wider = class_wider(class_index);
+  span *s = h->hot[heap_hot_slot(wider)];
+  if (!is_span(h, s)) return heap_refill(h, wider);
+  return refill_from(s) || grow(s) ? s : NULL;
+}
+
+/* No span is left: a block of a larger class that has any. */
+static span *borrow(heap *h, unsigned class_index) {
+  if (heap_is_young(h)) return NULL;
+  for (unsigned c = class_index; (c = class_wider(c)) < CLASSES;) {
+    span *s = h->hot[heap_hot_slot(c)];
+    if (is_span(h, s) && refill_from(s)) return s;
+  }
+  return NULL;
+}
+
 static __attribute__((noinline)) span *refill(heap *h, unsigned class_index) {
   span *s = h->hot[heap_hot_slot(class_index)];
   bool hot = is_span(h, s), young = heap_is_young(h);
@@ -138,6 +162,10 @@ static __attribute__((noinline)) span *refill(heap *h, unsigned class_index) {
   if (!next && hot && s->limit < s->dirty && grow(s)) return s;
   if (!next && hot) next = open_for(h, pool_take_dirty(h->id, s->limit), class_index);
   if (!next && hot && grow(s)) return s;
+  if (!next && !hot) {
+    span *wide = share(h, class_index);
+    if (wide) return wide;
+  }
   if (!next) next = acquire(h, class_index);
   if (!next) { /* the empty hot spans of other classes come before a refusal: they are charged, and they are address space */
     heap_cool(h);
@@ -148,7 +176,8 @@ static __attribute__((noinline)) span *refill(heap *h, unsigned class_index) {
   if (!next) { /* no memory: even a few blocks help */
     if (hot && span_collect(s, 0)) return s;
     if (young && class_index < NURSERY_CLASSES && nursery_of(h)->bins[class_index].free) return nursery_span(h, class_index);
-    return refuse(h, class_index);
+    s = borrow(h, class_index);
+    return s ? s : refuse(h, class_index);
   }
   heap_install(h, class_index, next);
   if (hot) heap_leave(h, s);

@@ -113,6 +113,64 @@ static void spans_that_can_become_no_runs_stay_in_the_pool(void) {
   check_heap();
 }
 
+/* ---- more classes than spans ------------------------------------------------------------------------------------------- */
+
+static bool is_malloc_class(unsigned c) { return class_of_malloc(class_size(c)) == c; }
+
+/* Four heaps with a block in each of 64 classes, in an arena of 127 spans. */
+static void classes_of_which_little_is_used_share_spans(void) {
+  enum { HEAPS = 4 };
+  static char *blocks[HEAPS][CLASSES];
+  heap *heaps[HEAPS];
+  unit_arena(256 * MB);
+  for (size_t i = 0; i < HEAPS; i++) {
+    CHECK((heaps[i] = scalloc_heap_new()) != NULL);
+    for (unsigned c = 0; c < CLASSES; c++) {
+      if (!is_malloc_class(c)) continue;
+      size_t size = class_size(c), alignment = size & (0 - size);
+      CHECK((blocks[i][c] = scalloc_heap_malloc(heaps[i], size)) != NULL);
+      CHECK_INT((uintptr_t)blocks[i][c] % alignment, ==, 0);
+      CHECK_INT(scalloc_usable_size(blocks[i][c]), >=, size);
+      CHECK_INT(scalloc_usable_size(blocks[i][c]), <, i == 0 ? size + 1 : 2 * size);
+      fill((unsigned char *)blocks[i][c], size);
+    }
+  }
+  check_heap();
+  for (size_t i = 0; i < HEAPS; i++)
+    for (unsigned c = 0; c < CLASSES; c++) {
+      if (!is_malloc_class(c)) continue;
+      CHECK(intact((unsigned char *)blocks[i][c], class_size(c)));
+      scalloc_heap_free(i == 3 ? heaps[0] : heaps[i], blocks[i][c]);
+    }
+  check_heap();
+}
+
+static void a_class_that_fills_a_shared_span_gets_its_own(void) {
+  enum { SIZE = 24 << 10 };
+  unit_arena(64 * MB);
+  heap *h = scalloc_heap_new();
+  CHECK(scalloc_heap_malloc(h, 40 * MB) != NULL);
+  for (size_t shared = 0; scalloc_usable_size(scalloc_heap_malloc(h, SIZE)) != SIZE; shared++)
+    CHECK_INT(shared, <=, SPAN_BYTES / (32 << 10));
+  for (size_t i = 0; i < 2 * SPAN_BYTES / SIZE; i++) CHECK_INT(scalloc_usable_size(scalloc_heap_malloc(h, SIZE)), ==, SIZE);
+  check_heap();
+}
+
+static void a_block_of_a_larger_class_comes_before_a_refusal(void) {
+  void *block, *last = NULL;
+  unit_arena(64 * MB);
+  heap *h = scalloc_heap_new(), *without = scalloc_heap_new();
+  while ((block = scalloc_heap_malloc(h, MB)) != NULL) last = block;
+  scalloc_heap_free(h, last);
+  CHECK(scalloc_heap_malloc(without, 100) == NULL && errno == ENOMEM);
+  CHECK(scalloc_heap_aligned_alloc(h, 1 << 18, 100) == last);
+  CHECK(scalloc_heap_malloc(h, 100) == NULL && errno == ENOMEM);
+  scalloc_heap_free(h, last);
+  CHECK((block = scalloc_heap_malloc(h, 100)) == last);
+  CHECK_INT(scalloc_usable_size(block), ==, MB);
+  check_heap();
+}
+
 /* ---- another thread is at it ------------------------------------------------------------------------------------------- */
 
 static atomic_int begun, ended;
@@ -200,6 +258,8 @@ static void a_hot_span_that_was_shared_in_vain_takes_its_owners_frees(void) {
 }
 
 UNIT_MAIN(CASE(a_thread_without_a_heap_can_free_and_shrink), CASE(a_warm_run_stays_warm_if_its_growth_is_over_the_limit),
-          CASE(spans_that_can_become_no_runs_stay_in_the_pool), CASE(the_arena_is_reserved_once),
-          CASE(who_waited_in_vain_tries_himself), CASE(the_end_of_a_heap_waits_for_who_is_releasing_its_span),
+          CASE(spans_that_can_become_no_runs_stay_in_the_pool), CASE(classes_of_which_little_is_used_share_spans),
+          CASE(a_class_that_fills_a_shared_span_gets_its_own), CASE(a_block_of_a_larger_class_comes_before_a_refusal),
+          CASE(the_arena_is_reserved_once), CASE(who_waited_in_vain_tries_himself),
+          CASE(the_end_of_a_heap_waits_for_who_is_releasing_its_span),
           CASE(a_hot_span_that_was_shared_in_vain_takes_its_owners_frees))
