@@ -12,6 +12,8 @@
 #include "large.h"
 #include "lists.h"
 #include "nursery.h"
+#include "options.h"
+#include "os.h"
 #include "pool.h"
 #include "purge.h"
 #include "quarantine.h"
@@ -68,6 +70,7 @@ heap *heap_create(heap_kind kind) {
   heap *h = id != 0 ? heap_at(id) : fresh();
   if (h == NULL) return NULL;
   reset(h, kind, h->own_sets);
+  h->active = h->rested = os_now_ms();
   word_store_release(&h->status, HEAP_LIVE);
   return h;
 }
@@ -76,6 +79,7 @@ heap *heap_create_young(void) {
   heap *h = !TRACKED && arena_init() ? (heap *)(void *)cells_take() : NULL;
   if (h == NULL) return heap_create(HEAP_EXCLUSIVE);
   reset(h, HEAP_EXCLUSIVE, no_sets);
+  h->active = h->rested = os_now_ms();
   h->remote_frees = h->adoptions = 0;
   h->id = (uint32_t)(((uintptr_t)h - arena.base) >> CELL_SHIFT);
   h->status = HEAP_LIVE;
@@ -84,14 +88,37 @@ heap *heap_create_young(void) {
   return h;
 }
 
-void heap_cool(heap *h) {
+/* Pages of a hot span without a block in use, remote ones included. Nobody looks at its lists any more, not even after a fork. */
+static void purge_hot(span *s) {
+  if (half_load_relaxed(&s->used) != 0 || s->dirty == 0) return;
+  s->bump = s->first;
+  purge_span(s);
+}
+
+static void cool(heap *h, const span *taken, bool purge) {
   for (unsigned c = 0; c < CLASSES; c++) {
     span *s = h->hot[heap_hot_slot(c)];
-    if (s == &heap_no_span || nursery_has_bin(h, s)) continue;
+    if (s == &heap_no_span || s == taken || nursery_has_bin(h, s)) continue;
     if (half_load_relaxed(&s->used) != word_count(word_load_acquire(&s->word))) continue;
     heap_install(h, c, &heap_no_span);
+    if (purge) purge_hot(s);
     heap_leave(h, s);
   }
+}
+
+void heap_cool(heap *h) { cool(h, NULL, false); }
+
+enum { REST_MIN_MS = 10 };
+
+void heap_rest(heap *h, const span *taken) {
+  if (options.purge_delay_ms < 0) return;
+  uint32_t now = os_now_ms(), delay = (uint32_t)options.purge_delay_ms;
+  if (delay < REST_MIN_MS) delay = REST_MIN_MS;
+  bool slept = now - h->active >= delay;
+  h->active = now;
+  if (now - h->rested < delay) return;
+  h->rested = now;
+  cool(h, taken, slept);
 }
 
 /* Hands the reusable spans of a heap that has just lost its user to the orphans. Nothing is put into its sets any more. */

@@ -47,6 +47,7 @@ struct scalloc_heap {
   uintptr_t slots;       /* where the slot of address 0 would lie, so that a sibling library needs no symbol of this one */
   uint64_t remote_frees; /* frees of others' blocks done by this heap's user */
   uint64_t adoptions;
+  uint32_t active, rested; /* ms: when it last took a span or had a large block; when it last gave its empty hot spans back */
   heap_kind kind;                                  /* constant in use */
   uint32_t id;                                     /* constant for ever, from 1 */
   bool (*verify)(heap *h, char *why, size_t size); /* the packaging's part of scalloc_check; NULL: none */
@@ -112,6 +113,13 @@ void heap_free_elsewhere(heap *user, span *s, void *block);
 
 void heap_settle(heap *h);           /* the mail of the caller's heap */
 private_api void heap_cool(heap *h); /* gives the empty hot spans of the caller's heap back */
+
+/*
+ * The same, but `taken`, once in a purge delay, in the course of an operation that takes a span or has to do with a large block.
+ * A heap that goes on has them back from the pool for little. One that did nothing of the kind for the whole delay gives back
+ * their pages, too, at once.
+ */
+void heap_rest(heap *h, const span *taken);
 
 /* Settles every span of every heap, on behalf of the user of `user` (may be NULL): exact at a quiescent point. O(spans). */
 void heap_settle_all(heap *user);

@@ -24,6 +24,7 @@ static void *no_memory(void) {
 
 void *heap_allocate_large(heap *h, size_t size, size_t alignment, bool headroom, bool *zeroed) {
   if (size > PTRDIFF_MAX) return no_memory();
+  heap_rest(h, NULL);
   span *s = large_take(size, alignment, headroom, zeroed);
   if (s == NULL) { /* the heap's empty hot spans, charged, come before a refusal */
     heap_cool(h);
@@ -166,7 +167,8 @@ static span *span_of_block(const void *block) {
   return s;
 }
 
-static void free_large(span *s) {
+static void free_large(heap *user, span *s) {
+  if (user) heap_rest(user, NULL);
   heap *h = owner_heap(word_load_acquire(&s->owner));
   if (h) heap_unlink(h, s);
   large_release(s);
@@ -177,7 +179,7 @@ void heap_free_any(heap *user, void *block) {
   int saved = errno;
   span *s = span_of_block(block);
   if (span_state_now(s) == SPAN_LARGE)
-    free_large(s);
+    free_large(user, s);
   else if (word_load_relaxed(&s->owner) != (word_t)user)
     heap_free_elsewhere(user, s, block);
   else if (!fast_free(s, block))

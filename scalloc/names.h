@@ -74,6 +74,7 @@
 #define heap_remote_frees_without_heap scalloc_private_heap_remote_frees_without_heap
 #define heap_reset_lists scalloc_private_heap_reset_lists
 #define heap_reset_locks scalloc_private_heap_reset_locks
+#define heap_rest scalloc_private_heap_rest
 #define heap_retire scalloc_private_heap_retire
 #define heap_settle scalloc_private_heap_settle
 #define heap_settle_all scalloc_private_heap_settle_all
@@ -159,6 +160,7 @@
 #define purge_part scalloc_private_purge_part
 #define purge_pool_into_runs scalloc_private_purge_pool_into_runs
 #define purge_run scalloc_private_purge_run
+#define purge_span scalloc_private_purge_span
 #define purge_tick scalloc_private_purge_tick
 #define quarantine_flush scalloc_private_quarantine_flush
 #define quarantine_put scalloc_private_quarantine_put

@@ -56,7 +56,7 @@ void os_wake(volatile unsigned *word);
 
 size_t os_page_size(void);
 
-/* The value of an environment variable, or NULL. */
+/* The value of an environment variable, or NULL; never of one that a process without the rights of this one set. */
 const char *os_environment(const char *name);
 
 void os_write_stderr(const char *text, size_t length);

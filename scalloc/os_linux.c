@@ -159,8 +159,10 @@ static char **environment(void) {
   return stack ? stack + 1 + (uintptr_t)stack[0] + 1 : NULL; /* number of arguments, these, NULL, the environment */
 }
 
+/* Nothing for a set-user-ID program, whose environment another user made. */
 const char *os_environment(const char *name) {
   size_t length = strlen(name);
+  if (getauxval(AT_SECURE)) return NULL;
   for (char **entry = environment(); entry && *entry; entry++)
     if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=') return *entry + length + 1;
   return NULL;

@@ -60,6 +60,12 @@ static void purged(span *s) {
   s->charged = 0;
 }
 
+bool purge_span(span *s) {
+  if (!purge_run(span_index(s), 1)) return false;
+  purged(s);
+  return true;
+}
+
 /* Purges the spans of a chain that are at least `age` ms old; the others go back, as do those that the OS kept. */
 static size_t purge_chain(unsigned slot, unsigned n, uint32_t index, uint32_t now, uint32_t age) {
   uint32_t keep_first = 0, keep_last = 0;
@@ -67,9 +73,9 @@ static size_t purge_chain(unsigned slot, unsigned n, uint32_t index, uint32_t no
   while (index != 0) {
     span *s = span_at(index);
     uint32_t next = half_load_relaxed(&s->pool_next);
-    if (span_is_old(s, now, age) && purge_run(index, 1)) {
-      bytes += s->dirty;
-      purged(s);
+    size_t dirty = s->dirty;
+    if (span_is_old(s, now, age) && purge_span(s)) {
+      bytes += dirty;
       pool_put(s, n);
     } else {
       if (keep_first == 0)

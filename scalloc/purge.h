@@ -21,6 +21,9 @@ size_t purge_all(void);
 /* Takes the pages of a run or span that nobody uses. False: the OS refused, the pages are as they were. */
 bool purge_run(uint32_t first, uint32_t count);
 
+/* The same for an empty span in the caller's hands, as its slot says from then on. */
+bool purge_span(span *s);
+
 /* The same for free cells of a nursery span. */
 bool purge_part(char *start, size_t bytes);
 

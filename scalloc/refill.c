@@ -181,6 +181,7 @@ static __attribute__((noinline)) span *refill(heap *h, unsigned class_index) {
   }
   heap_install(h, class_index, next);
   if (hot) heap_leave(h, s);
+  heap_rest(h, next);
   purge_tick();
   bool ready = refill_from(next); /* a span that was reusable or empty has blocks */
   assert_that(ready);

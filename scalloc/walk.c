@@ -90,6 +90,7 @@ void walk_add(const span *s, walk_totals *t) {
     break;
   case SPAN_LARGE:
     t->large += s->run;
+    t->large_blocks++;
     t->live += lent ? live : TRACKED ? track_live_bytes(s) : s->large_bytes;
     t->committed += s->run_dirty;
     t->backed += (s->run_dirty + SPAN_BYTES - 1) >> SPAN_SHIFT;

@@ -22,6 +22,7 @@ typedef struct {
   size_t hot, floating, reusable, pooled, large; /* spans */
   size_t live, committed;                        /* bytes */
   size_t empty;                                  /* bytes of committed that are in no use */
+  size_t large_blocks;                           /* that `large` spans are */
   size_t backed;                                 /* spans with pages, each with a page table */
 } walk_totals;
 

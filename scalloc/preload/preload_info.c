@@ -18,7 +18,7 @@ exported struct mallinfo2 mallinfo2(void) {
   walk_totals t = walk_all();
   return (struct mallinfo2){
       .arena = t.committed,
-      .hblks = t.large,
+      .hblks = t.large_blocks,
       .uordblks = t.live,
       .fordblks = t.committed - (t.live < t.committed ? t.live : t.committed),
       .ordblks = t.hot + t.floating + t.reusable + t.pooled,

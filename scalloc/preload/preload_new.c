@@ -70,9 +70,12 @@ static void *allocate_new(size_t size) {
   return likely(block != NULL) ? block : new_slow(size, 0);
 }
 
+/* What is no alignment is no shortage of memory, about which a handler could do something. */
 static void *allocate_aligned_new(size_t size, size_t alignment) {
   void *block = profile_block(scalloc_aligned_alloc(alignment, size), size);
-  return likely(block != NULL) ? block : new_slow(size, alignment);
+  if (likely(block != NULL)) return block;
+  if (alignment == 0 || (alignment & (alignment - 1)) != 0) no_memory(size);
+  return new_slow(size, alignment);
 }
 
 /* ---- new: size; alignment; nothrow ------------------------------------------------------------------------------------ */

@@ -64,6 +64,19 @@ static void without_memory(const char *handler_name, std::new_handler handler) {
   std::set_new_handler(nullptr);
 }
 
+/* No handler can do anything about it. */
+static void without_alignment() {
+  for (std::size_t wrong : {0, 3, 24}) {
+    const std::align_val_t alignment{wrong};
+    std::set_new_handler(gives_up);
+    attempt("wrong alignment", [&] { return ::operator new(10, alignment); });
+    attempt("wrong alignment, array", [&] { return ::operator new[](10, alignment); });
+    attempt("wrong alignment, nothrow", [&] { return ::operator new(10, alignment, std::nothrow); });
+    attempt("wrong alignment, array, nothrow", [&] { return ::operator new[](10, alignment, std::nothrow); });
+    std::set_new_handler(nullptr);
+  }
+}
+
 static void *looked_at(void *p, std::size_t size, std::size_t alignment) {
   std::printf("%s", p && reinterpret_cast<std::uintptr_t>(p) % alignment == 0 ? "right " : "WRONG ");
   std::memset(p, 1, size);
@@ -111,6 +124,7 @@ int main() {
   without_memory("gives up after three", gives_up);
   without_memory("throws bad_alloc", throws_bad_alloc);
   without_memory("throws another", throws_another);
+  without_alignment();
   try {
     throw std::runtime_error(std::string(1000, 'x'));
   } catch (const std::exception &e) {

@@ -42,6 +42,14 @@ static void trim(void) {
   CHECK_INT(malloc_trim(0), ==, 0);
 }
 
+static void figures(void) {
+  size_t before = mallinfo2().hblks;
+  void *blocks[2] = {malloc(2 << 20), malloc(50 << 20)};
+  CHECK_INT(mallinfo2().hblks, ==, before + 2);
+  free(blocks[0]), free(blocks[1]);
+  CHECK_INT(mallinfo2().hblks, ==, before);
+}
+
 static int look_at_library(struct dl_phdr_info *info, size_t size, void *seen) {
   (void)size;
   if (strstr(info->dlpi_name, "libscalloc_preload") == NULL) return 0;
@@ -70,6 +78,7 @@ int main(void) {
   arguments();
   sized();
   trim();
+  figures();
   library();
   return 0;
 }

@@ -205,6 +205,75 @@ static void threads_in_turn_share_one_heap(void) {
   CHECK_INT(stats_now().pooled, ==, arena_high_water() - 1);
 }
 
+/* ---- resting ----------------------------------------------------------------------------------------------------------- */
+
+/* Blocks of three classes, one of which keeps one. */
+static char *rest_begin(void) {
+  CHECK(scalloc_option_set("SCALLOC_PURGE_DELAY_MS", 500));
+  unit_arena((size_t)4 << 30);
+  a = heap_create(HEAP_THREAD);
+  char *kept = take(a, class_of(200));
+  memset(kept, 7, 200);
+  for (size_t size = 200; size <= 20000; size *= 10) {
+    for (size_t i = 0; i < LENGTH(blocks); i++) memset(blocks[i] = take(a, class_of(size)), 1, size);
+    free_some(a, 0, LENGTH(blocks));
+  }
+  return kept;
+}
+
+static void operate(uint32_t ms) {
+  os_fake_advance_clock(ms);
+  heap_free_any(a, scalloc_heap_malloc(a, 2 * MB));
+}
+
+static void a_heap_that_slept_gives_the_pages_of_empty_hot_spans_back(void) {
+  char *kept = rest_begin();
+  operate(499);
+  CHECK_INT(pooled(), ==, 0);
+  size_t committed = stats_now().committed;
+  CHECK_INT(committed, >=, 64 * 22000);
+  operate(500);
+  CHECK_INT(pooled(), ==, 2);
+  CHECK_INT(stats_now().committed, <=, committed - 64 * 22000);
+  CHECK(all_bytes(kept, 200, 7));
+  CHECK_INT(span_state_now(span_of(kept)), ==, SPAN_HOT);
+  check_heap();
+}
+
+static void one_that_goes_on_has_them_back_from_the_pool(void) {
+  rest_begin();
+  long purges = os_fake_calls(OS_PURGE);
+  for (int i = 0; i < 4; i++) operate(124);
+  CHECK_INT(pooled(), ==, 0);
+  operate(4);
+  CHECK_INT(pooled(), ==, 2); /* as they are */
+  CHECK_INT(os_fake_calls(OS_PURGE), ==, purges);
+  span *s = span_of(take(a, class_of(20000)));
+  CHECK_INT(s->dirty, >=, 64 * 20000);
+  CHECK_INT(pooled(), ==, 1);
+  check_heap();
+}
+
+/* The span just taken is empty, too, and stays. */
+static void the_span_that_is_being_taken_stays(void) {
+  rest_begin();
+  os_fake_advance_clock(1000);
+  char *block = take(a, big = class_of(65536));
+  CHECK(a->hot[heap_hot_slot(big)] == span_of(block));
+  memset(block, 1, 65536);
+  check_heap();
+}
+
+static void what_the_os_keeps_stays_dirty_in_the_pool(void) {
+  rest_begin();
+  size_t committed = stats_now().committed;
+  os_fake_refuse(OS_PURGE, 1, true);
+  operate(1000);
+  CHECK_INT(pooled(), ==, 2);
+  CHECK_INT(stats_now().committed, >=, committed);
+  check_heap();
+}
+
 /* ---- ending ------------------------------------------------------------------------------------------------------------ */
 
 static void ending_a_heap_returns_all_its_spans(void) {
@@ -320,6 +389,8 @@ UNIT_MAIN(CASE(retiring_cools_the_hot_spans), CASE(its_reusable_spans_become_orp
           CASE(the_thread_whose_free_makes_it_reusable_adopts_it), CASE(without_a_heap_it_goes_to_the_orphans),
           CASE(a_heap_that_may_be_ended_adopts_nothing), CASE(the_last_free_into_it_returns_the_span),
           CASE(a_deserted_span_is_settled_by_the_first_free_into_it), CASE(orphans_are_taken_before_the_arena_is_asked),
-          CASE(threads_in_turn_share_one_heap), CASE(ending_a_heap_returns_all_its_spans),
+          CASE(threads_in_turn_share_one_heap), CASE(a_heap_that_slept_gives_the_pages_of_empty_hot_spans_back),
+          CASE(one_that_goes_on_has_them_back_from_the_pool), CASE(the_span_that_is_being_taken_stays),
+          CASE(what_the_os_keeps_stays_dirty_in_the_pool), CASE(ending_a_heap_returns_all_its_spans),
           CASE(it_takes_time_by_the_span_not_by_the_block), CASE(its_structure_serves_the_next_heap),
           CASE(a_heap_knows_its_spans), CASE(many_heaps_at_once), CASE(threads_make_and_end_heaps_side_by_side))

@@ -85,9 +85,11 @@ int __wrap_sched_getaffinity(pid_t process, size_t size, cpu_set_t *set) {
 }
 
 static const void *random_bytes;
+static unsigned long secure;
 unsigned long __real_getauxval(unsigned long);
 unsigned long __wrap_getauxval(unsigned long);
 unsigned long __wrap_getauxval(unsigned long type) {
+  if (type == AT_SECURE) return secure;
   return type == AT_RANDOM ? (unsigned long)random_bytes : __real_getauxval(type);
 }
 
@@ -216,6 +218,9 @@ static void the_environment_is_searched_for_the_whole_name(void) {
   CHECK(strcmp(os_environment("SCALLOC_STATS"), "") == 0);
   CHECK(setenv("SCALLOC_STATS", "a=b", 1) == 0);
   CHECK(strcmp(os_environment("SCALLOC_STATS"), "a=b") == 0);
+  secure = 1; /* a set-user-ID program */
+  CHECK(os_environment("SCALLOC_STATS") == NULL);
+  secure = 0;
 }
 
 static void valgrind_is_known_by_what_it_preloads(void) {
