@@ -48,8 +48,8 @@ struct scalloc_heap {
   uint64_t remote_frees; /* frees of others' blocks done by this heap's user */
   uint64_t adoptions;
   uint32_t active, rested; /* ms: when it last took a span or had a large block; when it last gave its empty hot spans back */
-  heap_kind kind;                                  /* constant in use */
-  uint32_t id;                                     /* constant for ever, from 1 */
+  heap_kind kind;          /* constant in use */
+  uint32_t id;             /* constant for ever, from 1 */
   bool (*verify)(heap *h, char *why, size_t size); /* the packaging's part of scalloc_check; NULL: none */
   _Alignas(16) char client[HEAP_CLIENT_BYTES];
   /* ---- shared ---- */

@@ -125,28 +125,13 @@ static span *refuse(const heap *h, unsigned class_index) {
   return NULL;
 }
 
-/*
- * More than half of the arena was in use: a class without a span begins in the one of the next power of two, so that classes of
- * which little is used do not take 2 MB of address space each. One that fills it gets its own. The span is not installed for the
- * class: its allocations keep coming here. Frees go by the size that the span has; those into a young heap do not.
- */
-static span *share(heap *h, unsigned class_index) {
-  size_t size = class_size(class_index);
-  if ((size & (size - 1)) == 0 || heap_is_young(h) || !arena_is_scarce()) return NULL;
-  unsigned wider = class_wider(class_index);
-  span *s = h->hot[heap_hot_slot(wider)];
-  if (!is_span(h, s)) return heap_refill(h, wider);
-  return refill_from(s) || grow(s) ? s : NULL;
-}
-
-/* No span is left: a block of a larger class that has any. */
+/* No span is left: a block of a larger class that has any, else NULL and ENOMEM. */
 static span *borrow(heap *h, unsigned class_index) {
-  if (heap_is_young(h)) return NULL;
-  for (unsigned c = class_index; (c = class_wider(c)) < CLASSES;) {
+  for (unsigned c = class_index; !heap_is_young(h) && (c = class_wider(c)) < CLASSES;) {
     span *s = h->hot[heap_hot_slot(c)];
     if (is_span(h, s) && refill_from(s)) return s;
   }
-  return NULL;
+  return refuse(h, class_index);
 }
 
 static __attribute__((noinline)) span *refill(heap *h, unsigned class_index) {
@@ -162,10 +147,6 @@ static __attribute__((noinline)) span *refill(heap *h, unsigned class_index) {
   if (!next && hot && s->limit < s->dirty && grow(s)) return s;
   if (!next && hot) next = open_for(h, pool_take_dirty(h->id, s->limit), class_index);
   if (!next && hot && grow(s)) return s;
-  if (!next && !hot) {
-    span *wide = share(h, class_index);
-    if (wide) return wide;
-  }
   if (!next) next = acquire(h, class_index);
   if (!next) { /* the empty hot spans of other classes come before a refusal: they are charged, and they are address space */
     heap_cool(h);
@@ -176,8 +157,7 @@ static __attribute__((noinline)) span *refill(heap *h, unsigned class_index) {
   if (!next) { /* no memory: even a few blocks help */
     if (hot && span_collect(s, 0)) return s;
     if (young && class_index < NURSERY_CLASSES && nursery_of(h)->bins[class_index].free) return nursery_span(h, class_index);
-    s = borrow(h, class_index);
-    return s ? s : refuse(h, class_index);
+    return borrow(h, class_index);
   }
   heap_install(h, class_index, next);
   if (hot) heap_leave(h, s);
@@ -188,9 +168,29 @@ static __attribute__((noinline)) span *refill(heap *h, unsigned class_index) {
   return ready ? next : NULL;
 }
 
+/* Is there a span of the class that nobody allocates from? */
+static bool is_reusable(const heap *h, unsigned class_index) {
+  return half_load_relaxed(&h->sets[class_index].head) != 0 || half_load_relaxed(&heap_orphans()->sets[class_index].head) != 0;
+}
+
+/*
+ * The class whose span is to serve. Once more than half of the arena was in use, a class without a span begins in the one of the next
+ * power of two, so that classes of which little is used do not take 2 MB of address space each. One that fills it gets its own. The
+ * span is not installed for the class: its allocations keep coming here. Frees go by the size that the span has; those into a
+ * young heap do not.
+ */
+static unsigned shared_class(heap *h, unsigned class_index) {
+  size_t size = class_size(class_index);
+  if (!arena_is_scarce() || h->hot[heap_hot_slot(class_index)] != &heap_no_span || (size & (size - 1)) == 0) return class_index;
+  if (heap_is_young(h) || is_reusable(h, class_index)) return class_index;
+  unsigned wider = class_wider(class_index);
+  span *s = h->hot[heap_hot_slot(wider)];
+  return !is_span(h, s) || refill_from(s) || grow(s) ? wider : class_index;
+}
+
 span *heap_refill(heap *h, unsigned class_index) {
   span *s = h->hot[heap_hot_slot(class_index)];
   probe(refill, class_size(class_index), h);
   if (nursery_has_bin(h, s) && nursery_refill(h, class_index) == s) return s;
-  return refill(h, class_index);
+  return refill(h, shared_class(h, class_index));
 }

@@ -187,8 +187,8 @@ static void lose_a_block(void *unused) {
 
 static void settled_wrongly(const char *message) {
   begin();
-  os_fake_hook(OS_NOW, 1, lose_a_block, NULL);
   scalloc_heap *other = scalloc_heap_new();
+  os_fake_hook(OS_NOW, 1, lose_a_block, NULL);
   half->used = 0; /* empty by its count: the check gives it to the pool */
   full->bump = emptied ? full->first : full->bump;
   full->used = emptied ? 1 : full->used;

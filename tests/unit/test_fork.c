@@ -172,7 +172,7 @@ static void fork_in_each_call(void (*prepare)(void), void (*act)(void), os_call 
 }
 
 /* Threads that never made a heap of their own are no reason for the child to hang, nor is a first allocation on its way. */
-static void nothing_yet(void) { CHECK(scalloc_option_set("SCALLOC_ARENA_BYTES", 128 << 20)); }
+static void nothing_yet(void) { CHECK(scalloc_option_set("SCALLOC_ARENA_BYTES", 256 << 20)); }
 
 static void allocate_once(void) { CHECK(scalloc_malloc(100) != NULL); }
 
