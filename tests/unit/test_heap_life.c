@@ -230,7 +230,7 @@ static void a_heap_that_slept_gives_the_pages_of_empty_hot_spans_back(void) {
   char *kept = rest_begin();
   operate(499);
   CHECK_INT(pooled(), ==, 0);
-  size_t committed = stats_now().committed;
+  long long committed = stats_now().committed;
   CHECK_INT(committed, >=, 64 * 22000);
   operate(500);
   CHECK_INT(pooled(), ==, 2);
@@ -266,7 +266,7 @@ static void the_span_that_is_being_taken_stays(void) {
 
 static void what_the_os_keeps_stays_dirty_in_the_pool(void) {
   rest_begin();
-  size_t committed = stats_now().committed;
+  long long committed = stats_now().committed;
   os_fake_refuse(OS_PURGE, 1, true);
   operate(1000);
   CHECK_INT(pooled(), ==, 2);
