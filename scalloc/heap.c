@@ -119,6 +119,7 @@ void heap_rest(heap *h, const span *taken) {
   if (now - h->rested < delay) return;
   h->rested = now;
   cool(h, taken, slept);
+  if (slept) purge_tick(); /* before the operation takes what is old, which would make it young again */
 }
 
 /* Hands the reusable spans of a heap that has just lost its user to the orphans. Nothing is put into its sets any more. */
