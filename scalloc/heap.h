@@ -43,15 +43,16 @@ typedef struct {
 
 struct scalloc_heap {
   /* ---- the user's ---- */
-  span *hot[HEAP_HOTS];  /* never NULL: without a span, the empty one */
-  uintptr_t slots;       /* where the slot of address 0 would lie, so that a sibling library needs no symbol of this one */
+  span *hot[HEAP_HOTS]; /* never NULL: without a span, the empty one */
+  /* hardly ever written: whoever frees blocks of this heap reads `kind` */
+  uintptr_t slots; /* where the slot of address 0 would lie, so that a sibling library needs no symbol of this one */
+  heap_kind kind;  /* constant in use */
+  uint32_t id;     /* constant for ever, from 1 */
+  bool (*verify)(heap *h, char *why, size_t size); /* the packaging's part of scalloc_check; NULL: none */
+  _Alignas(16) char client[HEAP_CLIENT_BYTES];
   uint64_t remote_frees; /* frees of others' blocks done by this heap's user */
   uint64_t adoptions;
   uint32_t active, rested; /* ms: when it last took a span or had a large block; when it last gave its empty hot spans back */
-  heap_kind kind;          /* constant in use */
-  uint32_t id;             /* constant for ever, from 1 */
-  bool (*verify)(heap *h, char *why, size_t size); /* the packaging's part of scalloc_check; NULL: none */
-  _Alignas(16) char client[HEAP_CLIENT_BYTES];
   /* ---- shared ---- */
   spin_lock lock aligned_to(CACHE_LINE); /* the lists, in_list and link of their spans, status; owner changes of these */
   volatile word_t status;
@@ -108,7 +109,7 @@ private_api span *heap_refill(heap *h, unsigned class_index);
 /* A plain free by the user of `h` that will bring the span's used count to its notify mark. */
 private_api void heap_notified(heap *h, span *s, void *block);
 
-/* A free of a block that is not a plain one: by another thread, or by the owner of a shared span. `user` may be NULL. */
+/* A free of a block that is not a plain one: by another thread, or by the owner of a shared span. `user` may be NULL. Keeps errno. */
 void heap_free_elsewhere(heap *user, span *s, void *block);
 
 void heap_settle(heap *h);           /* the mail of the caller's heap */

@@ -147,23 +147,23 @@ static bool is_small(span_state state) { return state == SPAN_HOT || state == SP
 
 static _Noreturn void invalid(const void *block, const char *why) { os_panic("invalid pointer", block, why); }
 
-/* The slot of what must be a live block, as far as that can be seen for nothing. */
-static span *span_of_block(const void *block) {
+static _Noreturn never_inline void invalid_in(const span *s, span_state state, const void *block) {
+  if (state == SPAN_HOT && span_is_nursery(s)) invalid(block, "belongs to a Lua heap");
+  if (is_small(state)) invalid(block, "not a block");
+  if (state == SPAN_LENT) invalid(block, "in a span of a runtime's heap");
+  if (state == SPAN_LARGE || state == SPAN_TAIL) invalid(block, "inside a large block");
+  invalid(block, "in memory that is not allocated");
+}
+
+/* The slot of what must be a live block, as far as that can be seen for nothing: in the shared line of the slot. */
+always_inline span *span_of_block(const void *block) {
   span *s = span_of(block);
   if (s == NULL) invalid(block, "not in the arena of this allocator");
   span_state state = span_state_now(s);
-  size_t offset = (size_t)((const char *)block - span_start(s));
-  if (state == SPAN_HOT && span_is_nursery(s)) {
-    invalid(block, "belongs to a Lua heap");
-  } else if (is_small(state)) {
-    if (offset < s->first || offset >= SPAN_BYTES || offset % 8 != 0) invalid(block, "not a block");
-  } else if (state == SPAN_LENT) {
-    invalid(block, "in a span of a runtime's heap");
-  } else if (state != SPAN_LARGE) {
-    invalid(block, state == SPAN_TAIL ? "inside a large block" : "in memory that is not allocated");
-  } else if (offset != 0) {
-    invalid(block, "inside a large block");
-  }
+  size_t offset = (uintptr_t)block & (SPAN_BYTES - 1);
+  bool is_block = state == SPAN_LARGE ? offset == 0 : is_small(state) && offset >= s->first && offset % 8 == 0;
+  /* A nursery span has no owner. */
+  if (unlikely(!is_block || (state == SPAN_HOT && word_load_relaxed(&s->owner) == 0))) invalid_in(s, state, block);
   return s;
 }
 
@@ -174,17 +174,22 @@ static void free_large(heap *user, span *s) {
   large_release(s);
 }
 
-void heap_free_any(heap *user, void *block) {
-  if (block == NULL) return;
+static never_inline void free_here(heap *user, span *s, void *block) {
   int saved = errno;
-  span *s = span_of_block(block);
   if (span_state_now(s) == SPAN_LARGE)
     free_large(user, s);
-  else if (word_load_relaxed(&s->owner) != (word_t)user)
-    heap_free_elsewhere(user, s, block);
   else if (!fast_free(s, block))
     heap_notified(user, s, block);
   errno = saved;
+}
+
+void heap_free_any(heap *user, void *block) {
+  if (block == NULL) return;
+  span *s = span_of_block(block);
+  if (span_state_now(s) == SPAN_LARGE || word_load_relaxed(&s->owner) == (word_t)user)
+    free_here(user, s, block);
+  else
+    heap_free_elsewhere(user, s, block);
 }
 
 static never_inline void free_slow(void *block) { heap_free_any(thread_heap_or_null(), block); }

@@ -108,13 +108,6 @@ bool span_carve(span *s) {
   return true;
 }
 
-/* `block` in front of the remote list of `w`: the list part of the next word. */
-static uint32_t link_block(span *s, void *block, word_t w) {
-  char *start = span_start(s);
-  block_set_next(block, word_count(w) ? start + ((size_t)word_head(w) << GRANULE_SHIFT) : NULL);
-  return (uint32_t)((size_t)((char *)block - start) >> GRANULE_SHIFT);
-}
-
 /* Sets the shared bit, before any use of the word. True: this thread did it. */
 static bool share(span *s) {
   word_t owner = word_load_acquire(&s->owner);
@@ -138,7 +131,7 @@ span_step span_free_public(span *s, void *block, word_t *now, bool *first) {
       if (state == SPAN_REUSABLE && next != SPAN_FREE) next = SPAN_REUSABLE;
     }
     struct scalloc_heap *owner = owner_heap(word_load_acquire(&s->owner)); /* while `block` keeps the span in its life */
-    uint32_t head = link_block(s, block, w);
+    uint32_t head = link_block(block, w);
     *now = next == state ? word_with_list(w, head, count) : word_next(w, next, head, count);
     if (!word_cas_full(&s->word, w, *now)) continue;
     if (next != state) return step_to(next);
@@ -151,7 +144,7 @@ void span_queue(span *s, void *block) {
   word_t w, queued;
   do {
     w = word_load_acquire(&s->word);
-    queued = word_with_list(w, link_block(s, block, w), word_count(w) + 1);
+    queued = word_with_list(w, link_block(block, w), word_count(w) + 1);
   } while (!word_cas_full(&s->word, w, queued));
 }
 

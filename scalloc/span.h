@@ -2,7 +2,8 @@
  * span.h - the map of the data: one slot of the span table, its state word, and the steps a span takes.
  *
  *   line 0  written by the user of the owning heap only; `used` is also read by threads that free into a span that is not hot
- *   line 1  shared: the state word and the owner word change by compare-and-swap, the links under the owner's list lock
+ *   line 1  shared: the state word and the owner word change by compare-and-swap, the links under the owner's list lock. A free by
+ *           another thread into a hot span needs nothing of line 0, which the owner writes with every allocation
  *
  *      63      40 39  37 36       18 17         0
  *     +----------+------+-----------+------------+
@@ -70,7 +71,6 @@ typedef struct span {
   uint32_t bump;  /* offset of the first block never carved */
   uint32_t limit; /* offset where the real span ends now */
   uint32_t block; /* bytes of a block */
-  uint32_t first; /* offset of block 0 */
   uint32_t dirty; /* offset below which pages may be backed */
   size_t charged; /* bytes charged against the limit of the process */
   union {
@@ -78,12 +78,12 @@ typedef struct span {
     volatile word_t cell_heads; /* nursery: cells that begin with the structure of a live heap */
   };
   /* ---- line 1: shared ---- */
-  volatile word_t word;    /* the state word */
-  volatile word_t owner;   /* heap address | OWNER_SHARED; 0 for a span that is free */
-  unsigned reusable_below; /* reusable when fewer blocks are live; 0 = never. Constant while not hot */
-  uint16_t class_index;    /* constant while in use */
-  uint8_t in_list;         /* bit per LIST_*, under the owner's lock */
-  uint8_t run_clean;       /* RUN: its pages are known to be zero */
+  volatile word_t word aligned_to(CACHE_LINE); /* the state word */
+  volatile word_t owner;                       /* heap address | OWNER_SHARED; 0 for a span that is free */
+  unsigned reusable_below;                     /* reusable when fewer blocks are live; 0 = never. Constant while not hot */
+  uint16_t class_index;                        /* constant while in use */
+  uint8_t in_list;                             /* bit per LIST_*, under the owner's lock */
+  uint8_t run_clean;                           /* RUN: its pages are known to be zero */
   union {
     struct {
       span_link link[LISTS]; /* under the owner's lock; free runs use LIST_SET under the lock of runs.c */
@@ -93,7 +93,10 @@ typedef struct span {
   };
   volatile unsigned pool_next; /* pool stack */
   uint32_t run;                /* LARGE, RUN: spans of the run */
-  uint32_t run_head;           /* TAIL, last of a RUN: index of the first */
+  union {
+    uint32_t first;    /* with blocks: offset of block 0, constant while in use */
+    uint32_t run_head; /* TAIL, first and last of a RUN: index of the first */
+  };
 } aligned_to(128) span;
 
 _Static_assert(sizeof(span) == SLOT_BYTES, "a slot is two cache lines");
@@ -111,6 +114,7 @@ _Static_assert(offsetof(span_front, free) == offsetof(span, free) && offsetof(sp
 #define NEVER UINT32_MAX
 #define NURSERY_BLOCK 1 /* no class has this size */
 #define OWNER_SHARED ((word_t)1)
+#define SPAN_LOOK_AGAIN ((word_t)2) /* see span_free_quietly */
 
 enum {
   HEAD_BITS = 18,
@@ -177,6 +181,13 @@ always_inline bool span_is_old(const span *s, uint32_t now, uint32_t age) {
 
 typedef enum { STEP_NONE, STEP_REUSABLE, STEP_FREE } span_step; /* what the caller has just brought about, alone */
 
+/* `block` in front of the remote list of `w`: the list part of the next word. */
+always_inline uint32_t link_block(void *block, word_t w) {
+  uintptr_t start = (uintptr_t)block & ~(uintptr_t)(SPAN_BYTES - 1);
+  block_set_next(block, word_count(w) ? (void *)(start + ((size_t)word_head(w) << GRANULE_SHIFT)) : NULL);
+  return (uint32_t)(((uintptr_t)block - start) >> GRANULE_SHIFT);
+}
+
 /* FREE -> HOT. The caller took the span from the pool; its blocks start at the bottom, none carved. */
 void span_open(span *s, struct scalloc_heap *owner, unsigned class_index);
 
@@ -202,6 +213,29 @@ bool span_carve(span *s);
  * release it. *first: the caller made the span shared and has to mail it to its owner.
  */
 span_step span_free_public(span *s, void *block, word_t *now, bool *first);
+
+/*
+ * The same for the frees that there are most of: into a span that is hot for another heap, or into one that is shared already and
+ * does not change its state by it. The owner, which is not `user` if the span is hot; with SPAN_LOOK_AGAIN if it freed meanwhile, so
+ * that the span has to be settled. 0, and nothing done: it is another case, or another thread was faster.
+ */
+always_inline word_t span_free_quietly(span *s, void *block, const struct scalloc_heap *user) {
+  word_t w = word_load_acquire(&s->word),
+         owner = word_load_acquire(&s->owner); /* in this order: of w's life, if the CAS succeeds */
+  uint32_t count = word_count(w) + 1, used = 0;
+  bool hot = word_state(w) == SPAN_HOT;
+  if (hot) {
+    if (owner_heap(owner) == user) return 0;
+  } else {
+    if (!(owner & OWNER_SHARED)) return 0;
+    used = half_load_acquire(&s->used);
+    uint32_t line = word_state(w) == SPAN_REUSABLE ? 1 : half_load_relaxed(&s->reusable_below);
+    if (used == count || used - count < line) return 0;
+  }
+  if (!word_cas_full(&s->word, w, word_with_list(w, link_block(block, w), count))) return 0;
+  /* As in span_free_public: a plain free of the owner may have been in flight. */
+  return hot || half_load_acquire(&s->used) == used ? owner & ~OWNER_SHARED : (owner & ~OWNER_SHARED) | SPAN_LOOK_AGAIN;
+}
 
 /* Queues a block without any change of state: for heaps that one thread at a time uses and that nobody else should free into. */
 void span_queue(span *s, void *block);

@@ -6,6 +6,8 @@
  */
 #include "steps.h"
 
+#include <errno.h>
+
 #include "lists.h"
 #include "pool.h"
 #include "purge.h"
@@ -97,8 +99,9 @@ uint64_t heap_remote_frees_without_heap(void) {
   return sum;
 }
 
-void heap_free_elsewhere(heap *user, span *s, void *block) {
+static never_inline void free_public(heap *user, span *s, void *block) {
   heap *h = owner_heap(word_load_acquire(&s->owner));
+  int saved = errno;
   word_t now;
   bool first;
   if (h == user && span_state_now(s) == SPAN_HOT) { /* shared in vain, just before it became hot again */
@@ -118,6 +121,27 @@ void heap_free_elsewhere(heap *user, span *s, void *block) {
   span_step step = span_free_public(s, block, &now, &first);
   if (first && step != STEP_FREE) mail(user, s);
   steps_follow(user, s, step, now);
+  errno = saved;
+}
+
+/* The owner freed into the span while another block of it was being queued. */
+static never_inline void settle_again(heap *user, span *s, const heap *owner) {
+  int saved = errno;
+  word_t now;
+  span_step step = span_settle(s, owner, &now);
+  steps_follow(user, s, step, now);
+  errno = saved;
+}
+
+void heap_free_elsewhere(heap *user, span *s, void *block) {
+  word_t owner = user ? span_free_quietly(s, block, user) : 0;
+  if (unlikely(owner == 0)) {
+    free_public(user, s, block);
+    return;
+  }
+  heap *h = (heap *)(owner & ~SPAN_LOOK_AGAIN);
+  if (h != user) user->remote_frees++;
+  if (unlikely(owner & SPAN_LOOK_AGAIN)) settle_again(user, s, h);
 }
 
 void heap_settle(heap *h) {
