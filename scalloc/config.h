@@ -4,10 +4,7 @@
 
 #include "platform.h"
 
-/* Builds of the benchmark that each leave out one idea, to show what it gives (bench/README.md). 0 in every other build. */
-#ifndef SCALLOC_ABLATION
-#define SCALLOC_ABLATION 0
-#endif
+/* Builds of the benchmark that each leave out one idea, to show what it gives (bench/README.md): values of SCALLOC_ABLATION. */
 enum {
   ABLATE_STACKS = 1, /* the pool has one stack, not p */
   ABLATE_GROWTH,     /* a real span is the whole virtual span from the start */

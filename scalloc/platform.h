@@ -101,6 +101,11 @@
 #define probe(name, a, b) ((void)(a), (void)(b))
 #endif
 
+/* What a build of the benchmark leaves out (config.h); nothing in every other build. */
+#ifndef SCALLOC_ABLATION
+#define SCALLOC_ABLATION 0
+#endif
+
 /* The index of the highest set bit of x > 0. */
 always_inline unsigned log2_floor(uint64_t x) { return 63u - (unsigned)__builtin_clzll(x); }
 

@@ -47,6 +47,13 @@ static void shared_of_8(unsigned live) {
 static void shared_2_of_8(void) { shared_of_8(2); }
 static void shared_3_of_8(void) { shared_of_8(3); }
 
+/* Blocks 0 and 1 are live, the span is reusable and shared. */
+static void shared_2_of_3(void) {
+  floating(3);
+  world_free(b, 2);
+  heap_settle(a);
+}
+
 /* The owner has freed all but the last two. */
 static void reusable_2_of(unsigned n) {
   floating(n);
@@ -94,6 +101,14 @@ static void a_allocates_2(void) {
 }
 static void a_allocates_and_frees(void) { world_free_block(a, world_alloc(a, in_class)); }
 
+/* The span is hot once more, and then shared no longer. */
+static void a_reuses_and_frees_0(void) {
+  void *block = world_alloc(a, in_class);
+  world_cool(a, first);
+  world_free_block(a, block);
+  frees(a, 0, 1);
+}
+
 /* The span goes through the pool into another heap, and becomes reusable there. */
 static void b_frees_1_and_reopens(void) {
   void *one, *other;
@@ -137,6 +152,7 @@ static const scenario scenarios[] = {
     {"reuse of 3 against the last frees", reusable_3, {a_allocates, b_frees_12}, world_check, false},
     {"reuse of 3 against two last frees", reusable_3, {a_allocates, b_frees_1, c_frees_2}, world_check, true},
     {"reuse of 8 against the last frees", reusable_8, {a_allocates_and_frees, b_frees_67}, world_check, false},
+    {"reuse of 3, shared, against the last frees", shared_2_of_3, {a_reuses_and_frees_0, b_frees_1}, world_check, false},
     {"reuse of 2 against another life", reusable_2, {a_allocates, b_frees_1_and_reopens}, world_check, false},
     {"owner's last free against a taker", reusable_2, {a_frees_1, c_allocates, settle_all}, world_check, false},
 };
