@@ -183,9 +183,9 @@ typedef enum { STEP_NONE, STEP_REUSABLE, STEP_FREE } span_step; /* what the call
 
 /* `block` in front of the remote list of `w`: the list part of the next word. */
 always_inline uint32_t link_block(void *block, word_t w) {
-  uintptr_t start = (uintptr_t)block & ~(uintptr_t)(SPAN_BYTES - 1);
-  block_set_next(block, word_count(w) ? (void *)(start + ((size_t)word_head(w) << GRANULE_SHIFT)) : NULL);
-  return (uint32_t)(((uintptr_t)block - start) >> GRANULE_SHIFT);
+  uintptr_t bottom = (uintptr_t)block & ~(uintptr_t)(SPAN_BYTES - 1);
+  block_set_next(block, word_count(w) ? (void *)(bottom + ((size_t)word_head(w) << GRANULE_SHIFT)) : NULL);
+  return (uint32_t)(((uintptr_t)block - bottom) >> GRANULE_SHIFT);
 }
 
 /* FREE -> HOT. The caller took the span from the pool; its blocks start at the bottom, none carved. */
@@ -222,7 +222,7 @@ span_step span_free_public(span *s, void *block, word_t *now, bool *first);
 always_inline word_t span_free_quietly(span *s, void *block, const struct scalloc_heap *user) {
   word_t w = word_load_acquire(&s->word),
          owner = word_load_acquire(&s->owner); /* in this order: of w's life, if the CAS succeeds */
-  uint32_t count = word_count(w) + 1, used = 0;
+  uint32_t queued = word_count(w) + 1, used = 0;
   bool hot = word_state(w) == SPAN_HOT;
   if (hot) {
     if (owner_heap(owner) == user) return 0;
@@ -230,9 +230,9 @@ always_inline word_t span_free_quietly(span *s, void *block, const struct scallo
     if (!(owner & OWNER_SHARED)) return 0;
     used = half_load_acquire(&s->used);
     uint32_t line = word_state(w) == SPAN_REUSABLE ? 1 : half_load_relaxed(&s->reusable_below);
-    if (used == count || used - count < line) return 0;
+    if (used == queued || used - queued < line) return 0;
   }
-  if (!word_cas_full(&s->word, w, word_with_list(w, link_block(block, w), count))) return 0;
+  if (!word_cas_full(&s->word, w, word_with_list(w, link_block(block, w), queued))) return 0;
   /* As in span_free_public: a plain free of the owner may have been in flight. */
   return hot || half_load_acquire(&s->used) == used ? owner & ~OWNER_SHARED : (owner & ~OWNER_SHARED) | SPAN_LOOK_AGAIN;
 }
