@@ -12,7 +12,7 @@
 
 _Static_assert(SIGNPOST_MAGIC >> 56 == '1' && sizeof(span) == 128 && offsetof(span, used) == 8 && offsetof(span, spare) == 16 &&
                    offsetof(span, bump) == 24 && offsetof(span, limit) == 28 && offsetof(span, block) == 32 &&
-                   offsetof(span, first) == 36 && offsetof(span, dirty) == 40 && offsetof(span, large_bytes) == 56 &&
+                   offsetof(span, first) == 124 && offsetof(span, dirty) == 36 && offsetof(span, large_bytes) == 48 &&
                    offsetof(span, word) == 64 && offsetof(span, class_index) == 84 && offsetof(span, run_clean) == 87 &&
                    offsetof(span, run) == 120 && offsetof(span, run_head) == 124,
                "slots as they are read here: another layout needs another SIGNPOST_MAGIC");
