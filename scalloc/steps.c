@@ -104,7 +104,7 @@ static never_inline void free_public(heap *user, span *s, void *block) {
   int saved = errno;
   word_t now;
   bool first;
-  if (h == user && span_state_now(s) == SPAN_HOT) { /* shared in vain, just before it became hot again */
+  if (user != NULL && h == user && span_state_now(s) == SPAN_HOT) { /* shared in vain, just before it became hot again */
     block_set_next(block, s->free);
     s->free = block;
     half_store_release(&s->used, half_load_relaxed(&s->used) - 1);
