@@ -50,6 +50,7 @@ enum {
 
 #define REUSE_THRESHOLD_DEFAULT 25 /* percent of a span's blocks that must be free before it is reused; docs/decisions.md */
 #define PURGE_DELAY_MS_DEFAULT 500
+#define SPAN_WORTH_A_PURGE (1 << 16) /* carved bytes from which a hot span is given up once it is empty, if a thread purges */
 
 _Static_assert((ARENA_BYTES_MAX >> SPAN_SHIFT) <= (size_t)1 << 24, "a span index has 24 bits");
 _Static_assert(LARGE_MIN * 2 <= SPAN_BYTES, "every class has at least two blocks in a span");

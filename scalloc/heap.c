@@ -108,6 +108,11 @@ static void cool(heap *h, const span *taken, bool purge) {
 
 void heap_cool(heap *h) { cool(h, NULL, false); }
 
+void heap_cool_span(heap *h, span *s) {
+  if (h->hot[heap_hot_slot(s->class_index)] == s) heap_install(h, s->class_index, &heap_no_span);
+  heap_leave(h, s);
+}
+
 enum { REST_MIN_MS = 10 };
 
 void heap_rest(heap *h, const span *taken) {
@@ -246,11 +251,6 @@ void heap_reset_lists(heap *h) {
 void heap_relink(heap *h, span *s) {
   list_append(h, s, LIST_ALL);
   if (span_state_now(s) == SPAN_REUSABLE) list_append(h, s, LIST_SET);
-}
-
-void heap_cool_span(heap *h, span *s) {
-  if (h->hot[heap_hot_slot(s->class_index)] == s) heap_install(h, s->class_index, &heap_no_span);
-  heap_leave(h, s);
 }
 
 void heap_rebuild_stacks(void) {

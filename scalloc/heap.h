@@ -128,8 +128,9 @@ void heap_settle_all(heap *user);
 /* Makes `s` the span that allocations of the class come from. */
 void heap_install(heap *h, unsigned class_index, span *s);
 
-/* A hot span of h, no longer installed, goes wherever its blocks say. */
+/* A hot span of h, no longer installed, goes wherever its blocks say; heap_cool_span: installed or not. */
 void heap_leave(heap *h, span *s);
+void heap_cool_span(heap *h, span *s);
 
 /* For large blocks, which belong to a heap only as members of its list of all spans. */
 void heap_link(heap *h, span *s);
@@ -171,7 +172,6 @@ private_api void heap_each_span(heap *h, void (*visit)(span *s, void *context), 
 void heap_reset_locks(void);        /* opens those of the young heaps */
 void heap_reset_lists(heap *h);     /* empties its lists and opens its lock */
 void heap_relink(heap *h, span *s); /* puts a span of the heap back into the lists its state asks for */
-void heap_cool_span(heap *h, span *s);
-void heap_rebuild_stacks(void); /* the retired and the unused heaps, by their status */
+void heap_rebuild_stacks(void);     /* the retired and the unused heaps, by their status */
 
 #endif

@@ -13,6 +13,12 @@ static uint32_t blocks_of(const span *s) { return (s->limit - s->first) / s->blo
 
 uint32_t span_threshold(const span *s) { return (uint32_t)((uint64_t)blocks_of(s) * options.reuse_threshold / 100); }
 
+/*
+ * The mark of a hot span. With a thread that purges while the program sleeps (options.purge_thread) a span that has grown does not
+ * stay hot when the last of its blocks is freed: what is hot is out of that thread's reach.
+ */
+static unsigned hot_mark(const span *s) { return options.purge_thread && s->bump - s->first >= SPAN_WORTH_A_PURGE ? 0 : NEVER; }
+
 void span_open(span *s, struct scalloc_heap *owner, unsigned class_index) {
   s->block = (uint32_t)class_size(class_index);
   s->first = (uint32_t)class_first_offset(class_index, span_index(s));
@@ -45,7 +51,7 @@ bool span_make_hot(span *s, struct scalloc_heap *owner, word_t seen) {
     if (word_state(w) != SPAN_REUSABLE || word_generation(w) != word_generation(seen)) return false;
   } while (!word_cas_full(&s->word, w, word_next(w, SPAN_HOT, word_head(w), word_count(w))));
   word_store_relaxed(&s->owner, (word_t)owner); /* no longer shared; visible before the next word of this span */
-  s->notify = NEVER;
+  s->notify = hot_mark(s);
   /* Only now are the owner's lists this thread's to look at: until the CAS the span may have been another heap's. */
   if (s->free != NULL && s->spare != NULL) return true;
   do w = word_load_acquire(&s->word);
@@ -104,6 +110,7 @@ bool span_carve(span *s) {
   for (uint32_t i = 1; i < n; i++, block += size) block_set_next(block, block + size);
   block_set_next(block, NULL);
   s->bump += n * size;
+  s->notify = hot_mark(s);
   if (s->bump > s->dirty) s->dirty = s->bump;
   return true;
 }

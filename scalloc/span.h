@@ -62,7 +62,7 @@ typedef struct span {
     volatile word_t cells; /* nursery: cells in use. This and the other two sets of cells change under the lock of cells.c */
   };
   unsigned used;   /* carved blocks not on the owner's lists; any thread reads it while the span is not hot */
-  unsigned notify; /* a plain free that brings `used` here takes the slow path; NEVER while hot */
+  unsigned notify; /* a plain free that brings `used` here takes the slow path; hot: NEVER or, when empty, 0 */
   union {
     void *spare;                  /* a second list, taken when `free` is empty */
     size_t run_dirty;             /* LARGE, RUN: bytes from its start that may be backed */

@@ -56,10 +56,15 @@ void heap_notified(heap *h, span *s, void *block) {
     heap_free_any(h, block);
     return;
   }
-  s->notify = word_count(w); /* the next mark: empty */
+  bool hot = word_state(w) == SPAN_HOT;
+  if (!hot) s->notify = word_count(w); /* the next mark: empty */
   block_set_next(block, s->free);
   s->free = block;
   half_store_release(&s->used, half_load_relaxed(&s->used) - 1);
+  if (hot) { /* empty, and not to stay hot */
+    heap_cool_span(h, s);
+    return;
+  }
   span_step step = span_settle(s, h, &now);
   steps_follow(h, s, step, now);
 }

@@ -5,12 +5,15 @@
  */
 #include "world.h"
 
+#include "options.h"
+
 static heap *a, *b, *c;
 static span *first;
 static unsigned blocks, in_class;
 
 static void begin(unsigned n) {
   world_begin();
+  options.purge_thread = false;
   a = heap_create(HEAP_THREAD);
   b = heap_create(HEAP_THREAD);
   c = heap_create(HEAP_THREAD);
@@ -21,6 +24,13 @@ static void begin(unsigned n) {
 static void hot_2(void) { begin(2); }
 static void hot_3(void) { begin(3); }
 static void hot_8(void) { begin(8); }
+
+/* A hot span does not stay so when its owner frees the last block. */
+static void hot_2_purged(void) {
+  begin(2);
+  options.purge_thread = true;
+  first->notify = 0;
+}
 
 /* No longer allocated from, all blocks live. */
 static void floating(unsigned n) {
@@ -148,6 +158,9 @@ static const scenario scenarios[] = {
     {"exhaust 2: owner allocates, two others free", hot_2, {a_allocates, b_frees_0, c_frees_1}, world_check, false},
     {"exhaust 3: owner allocates, other frees 2", hot_3, {a_allocates, b_frees_12}, world_check, false},
     {"exhaust 8: owner allocates, other frees 4", hot_8, {a_allocates_2, b_frees_4_to_7}, world_check, false},
+    {"last of a hot 2, given up: owner, other", hot_2_purged, {a_frees_0, b_frees_1}, world_check, false},
+    {"last of a hot 2, given up, against a taker", hot_2_purged, {a_frees_01, c_allocates}, world_check, false},
+    {"last of a hot 2, given up, against settling", hot_2_purged, {a_frees_01, settle_all}, world_check, false},
     {"reuse of 2 against the last free", reusable_2, {a_allocates, b_frees_1}, world_check, false},
     {"reuse of 3 against the last frees", reusable_3, {a_allocates, b_frees_12}, world_check, false},
     {"reuse of 3 against two last frees", reusable_3, {a_allocates, b_frees_1, c_frees_2}, world_check, true},

@@ -10,8 +10,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-/* HOT_KB: what a thread allocates from stays its own as long as it sleeps, 2 MB for each of the classes used here. */
-enum { BLOCKS = 600000, SLACK_KB = 1024, HOT_KB = 14 * 1024 + SLACK_KB };
+enum { BLOCKS = 600000, SLACK_KB = 1024 };
 
 typedef struct peak {
   void *blocks[BLOCKS];
@@ -85,7 +84,7 @@ static void pass_delay(void) {
 
 static void sleep_only(void) { nap(900); }
 
-static void child_sleeps(void) { check_back("thread, in a child", sleep_only, HOT_KB); }
+static void child_sleeps(void) { check_back("thread, in a child", sleep_only, SLACK_KB); }
 
 static void limit(void) {
   size_t bytes = 0, count = 0, refused = 0;
@@ -117,7 +116,7 @@ int main(int argc, char **argv) {
   if (strcmp(argv[1], "trim") == 0) check_back("malloc_trim", trim, SLACK_KB);
   if (strcmp(argv[1], "delay") == 0) check_back("after the delay", pass_delay, SLACK_KB);
   if (strcmp(argv[1], "thread") == 0) {
-    check_back("thread", sleep_only, HOT_KB);
+    check_back("thread", sleep_only, SLACK_KB);
     fflush(stdout);
     CHECK_INT(status_of(child_sleeps), ==, 0);
   }

@@ -6,6 +6,7 @@
 
 #include "fast.h"
 #include "large.h"
+#include "options.h"
 #include "pool.h"
 #include "runs.h"
 
@@ -74,6 +75,25 @@ static span *orphan(unsigned c) {
   heap_retire(gone);
   return span_of(held[0]);
 }
+
+/* ---- hot spans that are empty -------------------------------------------------------------------------------------------- */
+
+/* Frees all blocks of a span that has grown: with a thread that purges it does not stay hot. */
+static void given_up_or_not(long thread) {
+  begin();
+  options.purge_thread = thread != 0;
+  for (uint32_t i = 0; i < 8; i++) blocks[i] = take(a, big);
+  span *s = hot(a, big);
+  for (uint32_t i = 0; i < 7; i++) heap_free_any(a, blocks[i]);
+  CHECK_INT(span_state_now(s), ==, SPAN_HOT);
+  heap_free_any(a, blocks[7]);
+  CHECK(hot(a, big) == (thread ? &heap_no_span : s));
+  CHECK_INT(span_state_now(s), ==, thread ? SPAN_FREE : SPAN_HOT);
+  CHECK_INT(pooled(), ==, thread);
+  check_heap();
+}
+
+static void an_empty_hot_span_is_given_up_if_a_thread_purges(void) { unit_each(given_up_or_not, 0, 2); }
 
 /* ---- the stations of a refill, in their order --------------------------------------------------------------------------- */
 
@@ -418,13 +438,14 @@ static void its_own_frees_return_spans(void) {
   check_returned(filled[0], b);
 }
 
-UNIT_MAIN(CASE(blocks_never_carved_come_before_remote_ones), CASE(remote_blocks_are_taken_if_they_are_more_than_the_threshold),
-          CASE(then_the_oldest_reusable_span), CASE(then_the_orphans), CASE(but_its_own_reusable_spans_come_before_them),
-          CASE(then_backed_pages_of_the_same_span), CASE(then_backed_pages_in_the_pool), CASE(then_growth_of_the_real_span),
-          CASE(then_clean_spans_of_the_pool), CASE(then_free_runs), CASE(then_the_arena),
-          CASE(and_at_last_the_few_remote_blocks_there_are), CASE(a_fresh_span_gives_ascending_blocks),
-          CASE(every_size_finds_its_hot_span_directly), CASE(the_first_foreign_free_of_a_floating_span_is_mailed_once),
-          CASE(a_free_into_a_hot_span_is_not_mailed), CASE(the_mail_settles_what_was_in_flight), CASE(a_refill_reads_the_mail),
+UNIT_MAIN(CASE(an_empty_hot_span_is_given_up_if_a_thread_purges), CASE(blocks_never_carved_come_before_remote_ones),
+          CASE(remote_blocks_are_taken_if_they_are_more_than_the_threshold), CASE(then_the_oldest_reusable_span),
+          CASE(then_the_orphans), CASE(but_its_own_reusable_spans_come_before_them), CASE(then_backed_pages_of_the_same_span),
+          CASE(then_backed_pages_in_the_pool), CASE(then_growth_of_the_real_span), CASE(then_clean_spans_of_the_pool),
+          CASE(then_free_runs), CASE(then_the_arena), CASE(and_at_last_the_few_remote_blocks_there_are),
+          CASE(a_fresh_span_gives_ascending_blocks), CASE(every_size_finds_its_hot_span_directly),
+          CASE(the_first_foreign_free_of_a_floating_span_is_mailed_once), CASE(a_free_into_a_hot_span_is_not_mailed),
+          CASE(the_mail_settles_what_was_in_flight), CASE(a_refill_reads_the_mail),
           CASE(the_owner_s_last_free_returns_the_span), CASE(another_thread_s_last_free_returns_the_span),
           CASE(a_last_free_without_a_heap_returns_the_span), CASE(whoever_comes_last_returns_it), CASE(in_every_class),
           CASE(a_hot_span_stays_when_it_is_empty), CASE(cooling_keeps_hot_spans_with_live_blocks),
