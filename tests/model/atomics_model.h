@@ -1,6 +1,6 @@
 /*
  * atomics_model.h - the scheduling version of scalloc/atomics.h. The sources of the core are compiled with this header
- * included first: its guard keeps the real one out, and every operation becomes a step of the explorer (explore.c).
+ * included first: its guard keeps the real one out, and every operation becomes a step of the explorer (model_ops.c).
  *
  * Plain accesses are seen as well: the sources are compiled with -fsanitize=thread, whose calls before every load and store
  * the explorer answers itself (plain.c).
