@@ -27,6 +27,24 @@ if [ -e root/usr/include/scalloc/boehm.h ]; then
   case $(field libscalloc-boehm0 Depends) in *libgc1*) ;; *) complain 'libscalloc-boehm0 does not depend on libgc1' ;; esac
 fi
 
+# Licence and changelog in each; man pages compressed; what a program that is linked with a library depends on.
+for package in $(sed -n 's/^Package: //p' fields); do
+  grep -q 'Permission is hereby granted, free of charge' "root/usr/share/doc/$package/copyright" || complain "$package: no licence"
+  zcat "root/usr/share/doc/$package/changelog.gz" | grep -qF "($version)" || complain "$package: no changelog of $version"
+done
+find root/usr/share/man -type f ! -name '*.gz' | grep . && complain 'man pages above are not compressed'
+zcat root/usr/share/man/man3/scalloc.3.gz | grep -q scalloc_malloc || complain 'no man page scalloc(3)'
+dpkg-deb --ctrl-tarfile packages/libscalloc0_*.deb | tar xO ./shlibs | grep -qF "libscalloc 0 libscalloc0 (>= $version)" ||
+  complain 'libscalloc0: its shlibs do not name libscalloc'
+
+# Debian's own checker, where it is. What is left: libraries to be preloaded have neither version nor package of their own; the
+# address of the maintainer is for whoever publishes packages to fill in.
+if have lintian; then
+  no=bogus-mail-host,bogus-mail-host-in-debian-changelog,sharedobject-in-library-directory-missing-soname
+  lintian --allow-root --fail-on error --suppress-tags $no \
+    packages/*.deb >said 2>&1 || { cat said; complain 'lintian finds the errors above'; }
+fi
+
 # A file in two packages cannot be installed. The library package needs neither headers nor the links that only linking needs.
 for file in packages/*.deb; do dpkg-deb --fsys-tarfile "$file" | tar t | grep -v '/$'; done | sort | uniq -d >twice
 [ -s twice ] && { cat twice; complain 'files above are in two packages'; }
