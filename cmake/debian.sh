@@ -1,7 +1,19 @@
 # Sourced by examples/run, tests/run and bench/run: makes sure that Debian packages are there.
 #   need_packages NAME...   installs what is missing as root or through sudo; otherwise says what to install and exits 3.
+#   want_ninja FOLDER...    makes sure that build folders can be configured with -G Ninja.
 
 installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q '^install ok installed'; }
+
+# A folder that was configured for another build tool than Ninja cannot be configured for Ninja: it is begun anew.
+# The arguments are build folders.
+want_ninja() {
+  for folder in "$@"; do
+    [ -f "$folder/CMakeCache.txt" ] || continue
+    grep -q '^CMAKE_GENERATOR:INTERNAL=Ninja$' "$folder/CMakeCache.txt" && continue
+    echo "$folder: configured anew, for Ninja" >&2
+    rm -rf "$folder/CMakeCache.txt" "$folder/CMakeFiles"
+  done
+}
 
 need_packages() {
   missing=
