@@ -12,4 +12,5 @@ outer() {
 outer fetched glue && prints 'glue works' fetched/glue # no build type: the outer project has none, and gets none
 outer sanitized core -DBY=add_subdirectory -DWANTED_BUILD_TYPE=Debug -DCMAKE_BUILD_TYPE=Debug \
   '-DCMAKE_C_FLAGS=-fsanitize=address,undefined -fno-sanitize-recover=all' && prints 'core works' sanitized/core
+ninja -C fetched -n all | grep -E 'Linking .*(bin/|_preload|lib/lua/)' && complain 'fetched: programs above would be built'
 exit $failed
