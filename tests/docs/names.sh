@@ -2,7 +2,7 @@
 # lua_alloc/ or runtime_glue/; `scenario "..."` of docs/protocols.md one that the model has.
 cd "$1" || exit 1
 failed=0 count=0
-list=$(grep -ohE '`[a-z_]+\.[ch]: [a-z_]+`' README.md scalloc/README.md docs/walk.md docs/protocols.md | tr -d '`' | tr -d ' ' | sort -u)
+list=$(grep -ohE '`[a-z_]+\.[ch]: [a-z_]+`' README.md scalloc/README.md docs/design.md docs/walk.md docs/protocols.md | tr -d '`' | tr -d ' ' | sort -u)
 for pair in $list; do
   count=$((count + 1))
   file=${pair%%:*} function=${pair#*:}
@@ -22,4 +22,12 @@ while read -r scenario; do
     { echo "the model has no scenario \"$scenario\""; failed=1; }
 done <"${TMPDIR:-/tmp}/scenarios.$$"
 rm -f "${TMPDIR:-/tmp}/scenarios.$$"
+
+# The figures of property 17: scenarios that are always run, heavy ones, controls.
+all=$(grep -hoE '^ +\{"[^"]+"' tests/model/test_*.c | wc -l)
+heavy=$(tr '\n' ' ' <tests/model/test_heap.c | cat - tests/model/test_span.c tests/model/test_pool.c tests/model/test_cells.c | grep -oE ', +true\}' | wc -l)
+controls=$(ls tests/model/controls | wc -l)
+for figure in "$((all - heavy)) scenarios" "($heavy more, heavy ones" "$controls controls: each"; do
+  grep -qF "$figure" docs/properties.md || { echo "docs/properties.md does not say: $figure"; failed=1; }
+done
 exit $failed
