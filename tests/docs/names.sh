@@ -22,12 +22,4 @@ while read -r scenario; do
     { echo "the model has no scenario \"$scenario\""; failed=1; }
 done <"${TMPDIR:-/tmp}/scenarios.$$"
 rm -f "${TMPDIR:-/tmp}/scenarios.$$"
-
-# The figures of property 17: scenarios that are always run, heavy ones, controls.
-all=$(grep -hoE '^ +\{"[^"]+"' tests/model/test_*.c | wc -l)
-heavy=$(tr '\n' ' ' <tests/model/test_heap.c | cat - tests/model/test_span.c tests/model/test_pool.c tests/model/test_cells.c | grep -oE ', +true\}' | wc -l)
-controls=$(ls tests/model/controls | wc -l)
-for figure in "$((all - heavy)) scenarios" "($heavy more, heavy ones" "$controls controls: each"; do
-  grep -qF "$figure" docs/properties.md || { echo "docs/properties.md does not say: $figure"; failed=1; }
-done
 exit $failed
