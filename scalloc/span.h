@@ -77,6 +77,7 @@ typedef struct span {
     size_t large_bytes;         /* LARGE: usable bytes */
     volatile word_t cell_heads; /* nursery: cells that begin with the structure of a live heap */
   };
+  uint32_t run_head; /* TAIL, first and last of a RUN: index of the first */
   /* ---- line 1: shared ---- */
   volatile word_t word aligned_to(CACHE_LINE); /* the state word */
   volatile word_t owner;                       /* heap address | OWNER_SHARED; 0 for a span that is free */
@@ -93,10 +94,7 @@ typedef struct span {
   };
   volatile unsigned pool_next; /* pool stack */
   uint32_t run;                /* LARGE, RUN: spans of the run */
-  union {
-    uint32_t first;    /* with blocks: offset of block 0, constant while in use */
-    uint32_t run_head; /* TAIL, first and last of a RUN: index of the first */
-  };
+  uint32_t first;              /* offset of block 0, constant while in use */
 } aligned_to(128) span;
 
 _Static_assert(sizeof(span) == SLOT_BYTES, "a slot is two cache lines");

@@ -14,7 +14,7 @@ _Static_assert(SIGNPOST_MAGIC >> 56 == '1' && sizeof(span) == 128 && offsetof(sp
                    offsetof(span, bump) == 24 && offsetof(span, limit) == 28 && offsetof(span, block) == 32 &&
                    offsetof(span, first) == 124 && offsetof(span, dirty) == 36 && offsetof(span, large_bytes) == 48 &&
                    offsetof(span, word) == 64 && offsetof(span, class_index) == 84 && offsetof(span, run_clean) == 87 &&
-                   offsetof(span, run) == 120 && offsetof(span, run_head) == 124,
+                   offsetof(span, run) == 120 && offsetof(span, run_head) == 56,
                "slots as they are read here: another layout needs another SIGNPOST_MAGIC");
 _Static_assert(offsetof(arena_state, next) == 24 && offsetof(arena_state, spans) == 40, "and the arena");
 _Static_assert(TRACKED || (NURSERY_AT == 1664 && sizeof(nursery_bin) == 16), "and the bins of young heaps");

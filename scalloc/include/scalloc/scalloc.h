@@ -62,7 +62,7 @@ SCALLOC_API void *scalloc_aligned_alloc(size_t alignment, size_t size);
 /* Bytes that may be used at `block`, at least the size asked for; 0 for NULL and for pointers that are not ours. */
 SCALLOC_API size_t scalloc_usable_size(const void *block);
 
-/* The usable size that a malloc(size) would have; 0 if it could only fail. */
+/* The usable size of a malloc(size), which has more only where spans are running out; 0 if it could only fail. */
 SCALLOC_API size_t scalloc_good_size(size_t size);
 
 /* ---- first-class heaps ----------------------------------------------------------------------------------------------- */
