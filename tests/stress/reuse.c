@@ -125,7 +125,6 @@ static size_t use_and_free(size_t size, size_t bytes) {
 /* Without purges, which come by the clock: a heap that gives its empty hot spans back then takes others, in another order. */
 static void spans_serve_every_size(void) {
   enum { CYCLES = 5 };
-  CHECK(scalloc_option_set("SCALLOC_PURGE_DELAY_MS", -1));
   size_t most = 0, classes = 0;
   long long second = 0, processors = sysconf(_SC_NPROCESSORS_ONLN);
   stats before = stats_now();
@@ -146,13 +145,17 @@ static void spans_serve_every_size(void) {
 
 int main(int argc, char **argv) {
   static const char *const thresholds[] = {"0", "20", "50", "80", "100"};
+  if (argc > 1 && strcmp(argv[1], "spans") == 0) {
+    scalloc_free(scalloc_malloc(1));
+    spans_serve_every_size();
+    return 0;
+  }
   if (argc > 1) return child_threshold(strtoul(argv[1], NULL, 10)), 0;
   for (size_t i = 0; i < LENGTH(thresholds); i++) {
     char setting[64];
     snprintf(setting, sizeof setting, "SCALLOC_REUSE_THRESHOLD=%s", thresholds[i]);
     run_self_ok(thresholds[i], (char *[]){setting, NULL}, 0);
   }
-  scalloc_free(scalloc_malloc(1));
-  spans_serve_every_size();
+  run_self_ok("spans", (char *[]){"SCALLOC_PURGE_DELAY_MS=-1", NULL}, 0);
   return 0;
 }
