@@ -60,7 +60,7 @@ bool span_make_hot(span *s, struct scalloc_heap *owner, word_t seen) {
   return true;
 }
 
-/* The state that a span with these figures belongs in. */
+/* The state that a span with these figures belongs in after a free. */
 static span_state state_for(uint32_t live, uint32_t reusable_below) {
   if (live == 0 && !ABLATED(RETURN)) return SPAN_FREE;
   return live < reusable_below ? SPAN_REUSABLE : SPAN_FLOATING;
@@ -78,7 +78,7 @@ span_step span_leave_hot(span *s, word_t *now) {
     word_t w = word_load_acquire(&s->word);
     assert_that(word_state(w) == SPAN_HOT);
     uint32_t count = word_count(w);
-    span_state state = state_for(used - count, below);
+    span_state state = ABLATED(RETURN) && used == count ? SPAN_FREE : state_for(used - count, below);
     /* The owner's plain frees notify where this span, with the remote frees it has now, would change its state. */
     s->notify = count + (state == SPAN_FLOATING && below > 1 ? below - 1 : 0);
     *now = word_next(w, state, word_head(w), count);
