@@ -183,7 +183,8 @@ end
 local function tables(cases, cells, markdown)
   local heading, parts = markdown and "## " or "", {}
   parts[1] = heading .. "Effects\n\nTime and memory without an idea, as a ratio to scalloc as it is: above 1 is what the idea saves. "
-    .. "Geometric means; time: the fastest runs; memory: medians of peak RSS + page tables.\n"
+    .. "Geometric means; time: the fastest runs; memory: medians of peak RSS + page tables. For the loads, which are programs on "
+    .. "malloc, `no 8-byte classes` and `no cells` are scalloc as it is: how far they are from 1 is the noise.\n"
   parts[2] = suite.render(effects(cases, cells), markdown)
   parts[3] = table.concat(map(VARIANTS, function(variant)
     return variant.name == WHOLE and "" or ("- %s: without %s.\n"):format(variant.name, variant.without)
