@@ -226,11 +226,7 @@ local function save(options, cases, samples, cells)
 end
 
 local function main(arguments)
-  local options = {}
-  for _, argument in ipairs(arguments) do
-    local key, value = argument:match("^(%w+)=(.*)$")
-    options[key] = math.tointeger(tonumber(value)) or value
-  end
+  local options = suite.settings_of(arguments)
   options.terminal = os.execute("test -t 2") == true
   suite.check_build()
   build_variants(options)

@@ -109,11 +109,7 @@ local SECTIONS = {
 }
 
 local function options_of(arguments)
-  local options = {}
-  for _, argument in ipairs(arguments) do
-    local key, value = argument:match("^(%w+)=(.*)$")
-    options[key] = math.tointeger(tonumber(value)) or value
-  end
+  local options = suite.settings_of(arguments)
   options.mutators = map(words_of(tostring(options.mutators), ","), tonumber)
   local wanted = {}
   for _, name in ipairs(words_of(options.only, ",")) do wanted[name] = true end

@@ -51,6 +51,16 @@ function suite.words_of(text, separator)
   return result
 end
 
+-- KEY=VALUE arguments; whole numbers as such.
+function suite.settings_of(arguments)
+  local settings = {}
+  for _, argument in ipairs(arguments) do
+    local key, value = argument:match("^(%w+)=(.*)$")
+    settings[key] = math.tointeger(tonumber(value)) or value
+  end
+  return settings
+end
+
 -- The numbers of a flat JSON object.
 function suite.numbers_of(json)
   local result = {}

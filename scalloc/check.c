@@ -9,6 +9,7 @@
 #include "large.h"
 #include "lend.h"
 #include "nursery.h"
+#include "options.h"
 #include "pool.h"
 #include "runs.h"
 #include "scalloc/scalloc.h"
@@ -64,7 +65,8 @@ static bool check_in_state(report *r, const span *s) {
   if (!(s->in_list >> LIST_ALL & 1)) return fail(r, s, "in use, but not in its heap's list");
   if (word_state(w) == SPAN_HOT) {
     if (h->hot[heap_hot_slot(s->class_index)] != s) return fail(r, s, "hot, but not its heap's hot span");
-    if (s->notify != NEVER && s->notify != 0) return fail(r, s, "hot, but a free would notify at %u", s->notify);
+    if (s->notify != NEVER && !(s->notify == 0 && options.purge_thread))
+      return fail(r, s, "hot, but a free would notify at %u", s->notify);
     return in_set ? fail(r, s, "hot and in a set") : true;
   }
   if (live == 0 && !exclusive) return fail(r, s, "empty, but not in the pool");

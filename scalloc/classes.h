@@ -15,11 +15,11 @@
 
 enum {
   CLASSES_BY_8 = 8,
-  SMALL_STEP = ABLATED(EIGHTS) ? 16 : 8, /* sizes on the Lua path are rounded up to multiples of it */
   CLASSES_BY_16 = 12,
   CLASSES = CLASSES_BY_8 + CLASSES_BY_16 + 48,
-  FINE_MAX = 256,    /* largest size of the linear classes */
-  DIRECT_MAX = 1024, /* sizes up to here find their hot span without computing the class */
+  FINE_MAX = 256,                        /* largest size of the linear classes */
+  DIRECT_MAX = 1024,                     /* sizes up to here find their hot span without computing the class */
+  SMALL_STEP = ABLATED(EIGHTS) ? 16 : 8, /* sizes on the Lua path are rounded up to multiples of it */
 };
 
 /* The class of size 1 .. LARGE_MIN on the Lua path; sizes that are multiples of 16 never get an 8-byte class. */

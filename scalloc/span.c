@@ -138,7 +138,7 @@ span_step span_free_public(span *s, void *block, word_t *now, bool *first) {
       if (state == SPAN_REUSABLE && next != SPAN_FREE) next = SPAN_REUSABLE;
     }
     struct scalloc_heap *owner = owner_heap(word_load_acquire(&s->owner)); /* while `block` keeps the span in its life */
-    uint32_t head = link_block(block, w);
+    uint32_t head = span_link_block(block, w);
     *now = next == state ? word_with_list(w, head, count) : word_next(w, next, head, count);
     if (!word_cas_full(&s->word, w, *now)) continue;
     if (next != state) return step_to(next);
@@ -151,7 +151,7 @@ void span_queue(span *s, void *block) {
   word_t w, queued;
   do {
     w = word_load_acquire(&s->word);
-    queued = word_with_list(w, link_block(block, w), word_count(w) + 1);
+    queued = word_with_list(w, span_link_block(block, w), word_count(w) + 1);
   } while (!word_cas_full(&s->word, w, queued));
 }
 

@@ -180,7 +180,7 @@ always_inline bool span_is_old(const span *s, uint32_t now, uint32_t age) {
 typedef enum { STEP_NONE, STEP_REUSABLE, STEP_FREE } span_step; /* what the caller has just brought about, alone */
 
 /* `block` in front of the remote list of `w`: the list part of the next word. */
-always_inline uint32_t link_block(void *block, word_t w) {
+always_inline uint32_t span_link_block(void *block, word_t w) {
   uintptr_t bottom = (uintptr_t)block & ~(uintptr_t)(SPAN_BYTES - 1);
   block_set_next(block, word_count(w) ? (void *)(bottom + ((size_t)word_head(w) << GRANULE_SHIFT)) : NULL);
   return (uint32_t)(((uintptr_t)block - bottom) >> GRANULE_SHIFT);
@@ -230,7 +230,7 @@ always_inline word_t span_free_quietly(span *s, void *block, const struct scallo
     uint32_t line = word_state(w) == SPAN_REUSABLE ? 1 : half_load_relaxed(&s->reusable_below);
     if (used == queued || used - queued < line) return 0;
   }
-  if (!word_cas_full(&s->word, w, word_with_list(w, link_block(block, w), queued))) return 0;
+  if (!word_cas_full(&s->word, w, word_with_list(w, span_link_block(block, w), queued))) return 0;
   /* As in span_free_public: a plain free of the owner may have been in flight. */
   return hot || half_load_acquire(&s->used) == used ? owner & ~OWNER_SHARED : (owner & ~OWNER_SHARED) | SPAN_LOOK_AGAIN;
 }
