@@ -1,4 +1,4 @@
-# The C blocks of docs/lua.md, compiled and run in every build; of the other documents below.
+# The C blocks of docs/lua.md, compiled and run in every build; those of the other documents below, with all else.
 if(TARGET scalloc::lua_alloc)
   set(document ${PROJECT_SOURCE_DIR}/docs/lua.md)
   set(program ${CMAKE_CURRENT_BINARY_DIR}/docs_lua.c)
@@ -16,7 +16,7 @@ endif()
 # docs_test(name argument...)
 function(docs_test name)
   add_test(NAME docs.${name} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/docs/${name}.sh ${PROJECT_SOURCE_DIR} ${ARGN} COMMAND_EXPAND_LISTS)
-  set_tests_properties(docs.${name} PROPERTIES LABELS docs TIMEOUT 120)
+  set_tests_properties(docs.${name} PROPERTIES LABELS docs TIMEOUT 300)
 endfunction()
 
 docs_test(links)
@@ -30,5 +30,7 @@ if(TARGET scalloc_lua)
     set(docs_lua ${LUA54_LDFLAGS} -lm)
   endif()
 endif()
-docs_test(code ${PROJECT_BINARY_DIR} ${CMAKE_C_COMPILER} $<$<TARGET_EXISTS:scalloc_lua>:$<TARGET_FILE:scalloc_lua>>
+set(docs_arguments ${PROJECT_BINARY_DIR} ${CMAKE_C_COMPILER} $<$<TARGET_EXISTS:scalloc_lua>:$<TARGET_FILE:scalloc_lua>>
   $<TARGET_FILE:scalloc_runtime> $<TARGET_FILE:scalloc> ${docs_lua} -pthread)
+docs_test(code ${docs_arguments})
+docs_test(control ${docs_arguments})
