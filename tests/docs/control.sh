@@ -1,5 +1,5 @@
-# docs.code finds what is wrong: sh control.sh SOURCE BUILD COMPILER LIBRARY... Sources with one small document are given to code.sh,
-# as they are good and with one fault each.
+# The tests of the documents find what is wrong: sh control.sh SOURCE BUILD COMPILER LIBRARY... Sources with one small document are
+# given to code.sh, as they are good and with one fault each; a copy of all with a document full of faults to links.sh and names.sh.
 source=$1 build=$2 compiler=$3
 shift 3
 libraries=$*
@@ -74,4 +74,35 @@ fault '[.]/a.out' './a.out; then' 'FAILED: README.md:12 is not for sh'
 fault '--fast' '--slow' 'README.md:14: tool does not know --slow'
 fault '```lua' '```perl' 'FAILED: README.md:9: a block of kind "perl"'
 fault 'sh tool' 'sh ./tool' 'README.md has no command sh tool'
+
+# ---- links and names
+rm -rf "$scratch"
+mkdir -p "$scratch"
+(cd "$source" && tar cf - --exclude='./build*' --exclude=./.git .) | tar xf - -C "$scratch"
+tr -d @ >"$scratch/wrong.md" <<'DOCUMENT' # without @ this file would have the names
+# Wrong
+[no file](nothing.md), [no heading](README.md#nowhere), [no secret](http://example.org/), [no address](https://nowhere).
+`heap.c: heap_of_nobody`, `scalloc_of_@nobody`, `scalloc/nothing.c`, `nothing.h`, `unit.nothing`, `--no-@such-option`.
+A scenario that no model has is a matter of docs/protocols.md.
+DOCUMENT
+echo 'scenario "of nothing"' >>"$scratch/docs/protocols.md"
+echo '.BR scalloc-nothing (1)' >>"$scratch/docs/man/scalloc-run.1"
+
+# finds WORDS: the log has them
+finds() { grep -q -e "$1" "$scratch/log" || { echo "FAILED: not found: $1"; cat "$scratch/log"; failed=1; }; }
+
+sh "$source/tests/docs/links.sh" "$scratch" >"$scratch/log" && failed=1
+finds 'nothing.md leads nowhere'
+finds '#nowhere: no such heading'
+finds 'http://example.org/ is no https address'
+finds 'https://nowhere is no https address'
+finds 'there is no page scalloc-nothing.1'
+sh "$source/tests/docs/names.sh" "$scratch" "$build" >"$scratch/log" && failed=1
+finds 'heap.c does not define heap_of_nobody'
+finds 'of_nobody is nowhere'
+finds 'there is no scalloc/nothing.c'
+finds 'there is no nothing.h'
+finds 'there is no test unit.nothing'
+finds 'no program knows --no-.*option'
+finds 'no scenario "of nothing"'
 exit $failed

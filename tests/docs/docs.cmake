@@ -21,7 +21,7 @@ endfunction()
 
 docs_test(links)
 docs_test(bench)
-docs_test(names)
+docs_test(names ${PROJECT_BINARY_DIR})
 docs_test(man ${PROJECT_BINARY_DIR})
 set(docs_lua "")
 if(TARGET scalloc_lua)
