@@ -1,5 +1,6 @@
 # Sourced by examples/run, tests/run and bench/run: makes sure that Debian packages are there.
 #   need_packages NAME...   installs what is missing as root or through sudo; otherwise says what to install and exits 3.
+#   want_packages NAME...   the same for those that can be done without: says which are missing, and goes on.
 #   want_ninja FOLDER...    makes sure that build folders can be configured with -G Ninja.
 
 installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q '^install ok installed'; }
@@ -36,4 +37,11 @@ need_packages() {
     exit 3
   fi
   rm -f "$log"
+}
+
+want_packages() {
+  (need_packages "$@") && return
+  for package in "$@"; do
+    (need_packages "$package") || echo "left out: what needs $package" >&2
+  done
 }

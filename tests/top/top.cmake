@@ -29,8 +29,9 @@ top_test(command sh ${top_dir}/command.sh ${top} $<TARGET_FILE:scalloc-run> ${to
   $<TARGET_FILE:top_waits_static> $<TARGET_FILE:preload_load> $<$<TARGET_EXISTS:scalloc-lua>:$<TARGET_FILE:scalloc-lua>>)
 top_test(terminal sh ${top_dir}/terminal.sh ${top} $<TARGET_FILE:scalloc-run> ${top_waits})
 top_test(exit sh ${top_dir}/exit.sh $<TARGET_FILE:scalloc-run> ${top_waits})
-# In a browser, where there is one: nothing installs it.
+# In a browser, where there is one.
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
-  top_test(page sh ${top_dir}/page.sh ${top} $<TARGET_FILE:scalloc-run>)
+  top_test(page sh ${top_dir}/page.sh ${top} $<TARGET_FILE:scalloc-run>
+    $<$<TARGET_EXISTS:scalloc-lua>:$<TARGET_FILE:scalloc-lua>>)
 endif()
 top_test(docs sh ${top_dir}/docs.sh ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
