@@ -28,7 +28,7 @@ static const struct {
     {"SCALLOC_LIMIT_BYTES", 0, LONG_MAX},
     {"SCALLOC_REUSE_THRESHOLD", 0, 100},
     {"SCALLOC_PURGE_DELAY_MS", -1, 1000000000},
-    {"SCALLOC_STATS", 0, 1},
+    {"SCALLOC_STATS", 0, STATS_PROMETHEUS},
     {"SCALLOC_PURGE_THREAD", 0, 1},
     {"SCALLOC_QUARANTINE", 0, QUARANTINE_MAX},
     {"SCALLOC_GUARD_SAMPLE", 0, 1000000000},
@@ -61,7 +61,7 @@ static void store(int option, long value) {
     options.quarantine = (unsigned)value;
     break;
   default:
-    options.stats = value != 0;
+    options.stats = (stats_format)value;
     break;
   }
 }

@@ -30,7 +30,7 @@ static figures figures_now(void) {
   return f;
 }
 
-/* All of them, in the order of both texts. */
+/* All of them, in the order of every text. */
 #define FIGURES(f)                                                                                                             \
   (size_t) arena.spans << SPAN_SHIFT, (f).opened, (f).spans.hot, (f).spans.floating, (f).spans.reusable, (f).spans.pooled,     \
       (f).spans.large, (f).spans.live, (f).spans.committed, (f).spans.backed * PAGE, options.limit_bytes, purge_count(),       \
@@ -124,11 +124,26 @@ bool scalloc_find(const void *address, scalloc_block *out) {
   return true;
 }
 
+/* For people, as scalloc_stats_json otherwise. */
+static size_t stats_text(char *buffer, size_t size) {
+  figures f = figures_now();
+  return length_of(snprintf(buffer, size,
+                            "scalloc: of %zu bytes address space %u spans of 2 MB were used: "
+                            "%zu hot, %zu floating, %zu reusable, %zu pooled, %zu large\n"
+                            "scalloc: %zu bytes live, %zu committed, %zu of page tables; limit %zu\n"
+                            "scalloc: %zu spans purged, %llu remote frees, %llu spans adopted",
+                            FIGURES(f)));
+}
+
 __attribute__((destructor)) static void report_at_exit(void) {
-  char text[1024];
-  if (!options.stats || arena_high_water() == 0) return;
-  size_t n = scalloc_stats_json(text, sizeof text - 1);
+  char text[4096];
+  size_t n;
+  if (options.stats == STATS_NONE || arena_high_water() == 0) return;
+  if (options.stats == STATS_PROMETHEUS)
+    n = scalloc_stats_prometheus(text, sizeof text - 1);
+  else
+    n = options.stats == STATS_TEXT ? stats_text(text, sizeof text - 1) : scalloc_stats_json(text, sizeof text - 1);
   if (n >= sizeof text - 1) n = sizeof text - 2;
-  text[n++] = '\n';
+  if (text[n - 1] != '\n') text[n++] = '\n';
   os_write_stderr(text, n);
 }

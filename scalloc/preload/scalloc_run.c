@@ -19,19 +19,22 @@
 
 enum { STATUS_USAGE = 2, STATUS_FAILED = 125, STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127 };
 
-static const char usage_line[] = "usage: scalloc-run [--stats] [--limit=SIZE] [--checked] [--heap-map=FILE]\n                  "
-                                 " [--profile=FILE] [--] PROGRAM [ARGUMENT...]";
+static const char usage_line[] = "usage: scalloc-run [--stats[=FORMAT]] [--limit=SIZE] [--checked]\n                  "
+                                 " [--heap-map=FILE] [--profile=FILE] [--] PROGRAM [ARGUMENT...]";
 
 static const char help[] =
     "Runs PROGRAM with malloc, free and their family from scalloc, in it and in every program that it starts.\n"
     "\n"
-    "  --stats          each process writes its statistics to stderr when it ends, as one line of JSON (SCALLOC_STATS=1)\n"
+    "  --stats          each process writes its statistics to stderr when it ends, as one line of JSON (SCALLOC_STATS=1);\n"
+    "                   --stats=text for people, --stats=prometheus in the text format of Prometheus\n"
     "  --limit=SIZE     memory that each process may commit, in bytes or with K, M or G; beyond it malloc gives NULL\n"
     "                   (SCALLOC_LIMIT_BYTES)\n"
     "  --checked        the checked library: double frees, overflows and the like end the process with one line\n"
-    "  --heap-map=FILE  when PROGRAM exits, a page for a browser that shows its heap (scalloc-top --html); with %p in FILE, "
-    "which\n"
-    "                   stands for the process number, one for each process; none for a process that a signal ends\n"
+    "  --heap-map=FILE  when PROGRAM exits, a page for a browser that shows its heap (scalloc-top --html), or, if FILE ends "
+    "in\n"
+    "                   .json, a picture that scalloc-top FILE shows later, or, in .prom, figures for Prometheus; with %p in "
+    "FILE,\n"
+    "                   which stands for the process number, one for each process; none for a process that a signal ends\n"
     "  --profile=FILE   when PROGRAM exits, a sampled profile for pprof: which functions took how many bytes, in all and still "
     "live;\n"
     "                   %p as above; SCALLOC_PROFILE_INTERVAL=BYTES from one sample to the next, 524288 on average\n"
@@ -67,6 +70,17 @@ static bool parse_size(const char *text, size_t *bytes) {
   if (*text && (unit == NULL || text[1] != 0)) return false;
   size_t factor = unit ? (size_t)1024 << 10 * (unit - units) : 1;
   return !__builtin_mul_overflow(n, factor, bytes) && *bytes > 0 && *bytes <= LONG_MAX;
+}
+
+/* SCALLOC_STATS for --stats, or --stats=FORMAT. */
+static void set_stats(const char *argument, const char *format) {
+  static const char *const formats[] = {"json", "text", "prometheus"};
+  for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+    if (strcmp(format, formats[i]) == 0) {
+      set("SCALLOC_STATS", (char[]){(char)('1' + i), 0});
+      return;
+    }
+  wrong_usage("json, text or prometheus: ", argument);
 }
 
 static void set_limit(const char *argument, const char *text) {
@@ -146,7 +160,9 @@ int main(int argc, char **argv) {
       return fflush(stdout) == 0 ? 0 : STATUS_FAILED;
     }
     if (strcmp(argument, "--stats") == 0)
-      set("SCALLOC_STATS", "1");
+      set_stats(argument, "json");
+    else if (strncmp(argument, "--stats=", 8) == 0)
+      set_stats(argument, argument + 8);
     else if (strcmp(argument, "--checked") == 0)
       library = "libscalloc_preload_checked.so";
     else if (strncmp(argument, "--limit=", 8) == 0)

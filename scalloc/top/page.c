@@ -222,7 +222,10 @@ static void put_sizes(FILE *file, const picture *p) {
   fputs("</table>\n</section>\n", file);
 }
 
-void report_page(FILE *file, const picture *p, const target *t, const char *when) {
+void report_page(FILE *file, const picture *p, const target *t) {
+  char when[80];
+  struct tm local;
+  strftime(when, sizeof when, p->at_end ? "at its end, %F %T" : "on %F at %T", localtime_r(&p->time, &local));
   html_begin(file, t->name);
   fprintf(file, "%s<p>Process %d%s, ", style, (int)t->pid, t->tracked ? ", on the checked build" : "");
   html_text(file, when);

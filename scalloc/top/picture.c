@@ -133,7 +133,7 @@ static void describe(picture_span *out, const target *t, const span *s, uint32_t
   out->sum.resident = extent ? target_resident(t, start, extent) : t->pagemap < 0 ? SIZE_MAX : 0;
 }
 
-static void keep(picture *p, const picture_span *one) {
+void picture_keep(picture *p, const picture_span *one) {
   if (p->count == p->room) {
     size_t room = p->room ? 2 * p->room : 256;
     picture_span *spans = realloc(p->spans, room * sizeof *spans);
@@ -154,7 +154,7 @@ static void keep(picture *p, const picture_span *one) {
 
 target_result picture_take(picture *p, target *t) {
   static span slots[CHUNK];
-  *p = (picture){.spans = p->spans, .room = p->room};
+  *p = (picture){.spans = p->spans, .room = p->room, .time = time(NULL)};
   target_result result = target_refresh(t);
   if (result != TARGET_FOUND) return result;
   uint32_t index = 1, end = (uint32_t)t->arena.next, from = 0, upto = 0; /* slots [from, upto) are here */
@@ -167,7 +167,7 @@ target_result picture_take(picture *p, target *t) {
     }
     picture_span one = {.index = index};
     describe(&one, t, &slots[index - from], end - index);
-    keep(p, &one);
+    picture_keep(p, &one);
     index += (uint32_t)one.sum.spans;
   }
   return TARGET_FOUND;

@@ -4,6 +4,8 @@
 #ifndef SCALLOC_PICTURE_H
 #define SCALLOC_PICTURE_H
 
+#include <time.h>
+
 #include "classes.h"
 #include "target.h"
 
@@ -48,11 +50,16 @@ typedef struct {
   picture_class classes[CLASSES]; /* class_size(i) bytes each */
   picture_sum kinds[PICTURE_KINDS];
   picture_sum all;
+  time_t time; /* when it was taken */
+  bool at_end; /* by scalloc-run --heap-map, when the program ended */
 } picture;
 
 /* Draws it anew, into what is there from before; zero at first. TARGET_FOUND, or the process is gone. Ends this one without memory. */
 target_result picture_take(picture *p, target *t);
 void picture_free(picture *p);
+
+/* Adds a span that lies behind those that are there, and counts it. Ends this program without memory. */
+void picture_keep(picture *p, const picture_span *one);
 
 /* live of committed, in percent. */
 double picture_occupancy(const picture_sum *sum);

@@ -1,5 +1,5 @@
 /*
- * report.c - the picture as text and as JSON.
+ * report.c - the picture as text for a terminal.
  */
 #include "report.h"
 
@@ -107,58 +107,4 @@ void report_text(FILE *file, const picture *p, const target *t, report_room room
     snprintf(line, sizeof line, "  and %zu classes with %s committed", left_out, html_bytes((double)left_bytes).text);
     put_line(file, line, room);
   }
-}
-
-/* ---- JSON ------------------------------------------------------------------------------------------------------------- */
-
-static void put_resident(FILE *file, size_t bytes) {
-  if (bytes == SIZE_MAX)
-    fputs("\"resident\":null", file);
-  else
-    fprintf(file, "\"resident\":%zu", bytes);
-}
-
-static void put_sum(FILE *file, const picture_sum *sum) {
-  fprintf(file, "\"spans\":%zu,\"blocks\":%zu,\"room\":%zu,\"live\":%zu,\"committed\":%zu,", sum->spans, sum->blocks, sum->room,
-          sum->live, sum->committed);
-  put_resident(file, sum->resident);
-}
-
-static void put_string(FILE *file, const char *text) {
-  fputc('"', file);
-  for (; *text; text++) {
-    if (*text == '"' || *text == '\\') fputc('\\', file);
-    fputc(*text, file); /* no control characters: target.c */
-  }
-  fputc('"', file);
-}
-
-void report_json(FILE *file, const picture *p, const target *t) {
-  static const char *const keys[PICTURE_KINDS] = {"hot", "floating", "reusable", "nursery", "large", "lent", "free", "purged"};
-  fprintf(file, "{\"pid\":%d,\"name\":", (int)t->pid);
-  put_string(file, t->name);
-  fprintf(file,
-          ",\"checked\":%s,\"arena\":{\"reserved_bytes\":%zu,\"spans_opened\":%zu,\"limit\":%zu},"
-          "\"process\":{\"resident\":%zu,\"peak\":%zu,\"page_tables\":%zu},\"heap\":{",
-          t->tracked ? "true" : "false", (size_t)t->arena.spans << SPAN_SHIFT, p->all.spans, t->limit, t->rss, t->rss_peak,
-          t->page_tables);
-  put_sum(file, &p->all);
-  fputs("},\"states\":{", file);
-  for (int kind = 0; kind < PICTURE_KINDS; kind++) {
-    fprintf(file, "%s\"%s\":{", kind ? "," : "", keys[kind]);
-    put_sum(file, &p->kinds[kind]);
-    fputc('}', file);
-  }
-  fputs("},\"classes\":[", file);
-  bool first = true;
-  for (unsigned c = 0; c < CLASSES; c++) {
-    const picture_class *row = &p->classes[c];
-    if (row->sum.spans == 0) continue;
-    fprintf(file, "%s{\"block\":%zu,\"hot\":%zu,\"floating\":%zu,\"reusable\":%zu,", first ? "" : ",", class_size(c),
-            row->by_kind[PICTURE_HOT], row->by_kind[PICTURE_FLOATING], row->by_kind[PICTURE_REUSABLE]);
-    put_sum(file, &row->sum);
-    fputc('}', file);
-    first = false;
-  }
-  fputs("]}\n", file);
 }

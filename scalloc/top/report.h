@@ -1,5 +1,5 @@
 /*
- * report.h - a picture for people and for programs: as text for a terminal, as JSON, as a page.
+ * report.h - a picture for people and for programs: as text for a terminal, as JSON, for Prometheus, as a page.
  */
 #ifndef SCALLOC_REPORT_H
 #define SCALLOC_REPORT_H
@@ -16,10 +16,13 @@ typedef struct {
 /* Lines of text, none longer than the terminal is wide; the classes that hold least are left out where there is no room. */
 void report_text(FILE *file, const picture *p, const target *t, report_room room);
 
-/* One object on one line. */
+/* One object on one line, which snapshot.h reads. */
 void report_json(FILE *file, const picture *p, const target *t);
 
-/* A whole HTML page (html.h). `when`: the sentence below its heading. */
-void report_page(FILE *file, const picture *p, const target *t, const char *when);
+/* The exposition format of Prometheus; every sample has the label pid. */
+void report_prometheus(FILE *file, const picture *p, const target *t);
+
+/* A whole HTML page (html.h). */
+void report_page(FILE *file, const picture *p, const target *t);
 
 #endif

@@ -1,6 +1,8 @@
 /*
- * top.c - scalloc-top [OPTION...] PID: shows the heap of a process that runs on scalloc, live in a terminal, as JSON, as a page.
+ * top.c - scalloc-top [OPTION...] PID|FILE: shows the heap of a process that runs on scalloc, or a picture of it that was kept: live
+ * in a terminal, as JSON, for Prometheus, as a page.
  */
+#include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
@@ -11,32 +13,43 @@
 
 #include "report.h"
 #include "screen.h"
+#include "snapshot.h"
 
 enum { STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
-static const char usage_line[] = "usage: scalloc-top [--interval=SECONDS] [--once] [--json] [--html=FILE] PID";
+static const char usage_line[] = "usage: scalloc-top [--interval=SECONDS] [--once] [--json[=FILE]] [--prometheus[=FILE]] "
+                                 "[--html=FILE]\n                   PID|FILE";
 
 static const char help[] =
     "Shows the heap of the process PID, which runs on scalloc in whatever way: preloaded, linked, inside scalloc-lua. The "
     "process is\n"
-    "not stopped and does not help; figures are of the moment each was read. The key q ends it.\n"
+    "not stopped and does not help; figures are of the moment each was read. The key q ends it. A FILE that is no number is "
+    "one "
+    "that\n"
+    "--json wrote: its last picture is shown once.\n"
     "\n"
-    "  --interval=SECONDS   time from one picture to the next, 2 unless given; 0.1 to 86400\n"
-    "  --once               one picture as text, then ends\n"
-    "  --json               pictures as JSON, one line each\n"
-    "  --html=FILE          writes one page for a browser, which needs nothing else, then ends\n"
-    "  --help               this text\n"
+    "  --interval=SECONDS    time from one picture to the next, 2 unless given; 0.1 to 86400\n"
+    "  --once                one picture as text, then ends\n"
+    "  --json                pictures as JSON, one line each\n"
+    "  --json=FILE           writes one picture as JSON, then ends\n"
+    "  --prometheus[=FILE]   writes one picture in the text format of Prometheus, then ends\n"
+    "  --html=FILE           writes one page for a browser, which needs nothing else, then ends\n"
+    "  --help                this text\n"
     "\n"
     "Where standard output is no terminal the pictures come one after the other, with an empty line between.\n"
     "Exit status: 0 also when the process ends meanwhile; 1 there is no such process, it may not be read, it does not run on "
     "scalloc,\n"
-    "or output cannot be written; 2 wrong usage.\n";
+    "the file has no whole picture, or output cannot be written; 2 wrong usage.\n";
+
+typedef enum { FORMAT_TEXT, FORMAT_JSON, FORMAT_PROMETHEUS, FORMAT_PAGE } output_format;
 
 static struct {
   pid_t pid;
+  const char *file; /* instead of it */
   int interval_ms;
-  bool once, json, at_exit;
-  const char *page;
+  bool once, at_end;
+  output_format format;
+  const char *output; /* NULL: standard output */
 } wanted = {.interval_ms = 2000};
 
 static _Noreturn void wrong_usage(const char *what, const char *argument) {
@@ -51,11 +64,38 @@ static int parse_interval(const char *argument, const char *text) {
   return (int)(seconds * 1000);
 }
 
-static pid_t parse_pid(const char *text) {
-  char *end;
-  long pid = strtol(text, &end, 10);
-  if (*text < '0' || *text > '9' || *end != 0 || pid < 1 || pid > 1L << 30) wrong_usage("not a process number: ", text);
-  return (pid_t)pid;
+/* A process, if it is all digits, else a file. */
+static void parse_source(const char *text) {
+  if (wanted.pid != 0 || wanted.file != NULL) wrong_usage("one process or file at a time: ", text);
+  if (*text != 0 && text[strspn(text, "0123456789")] != 0) {
+    wanted.file = text;
+    wanted.once = true;
+    return;
+  }
+  long pid = strtol(text, NULL, 10);
+  if (pid < 1 || pid > 1L << 30) wrong_usage("not a process number: ", text);
+  wanted.pid = (pid_t)pid;
+}
+
+/* --json, --json=FILE and the like. */
+static bool parse_output(const char *argument) {
+  static const struct {
+    const char *name;
+    output_format format;
+  } options[] = {{"--json", FORMAT_JSON}, {"--prometheus", FORMAT_PROMETHEUS}, {"--html", FORMAT_PAGE}};
+  for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+    size_t length = strlen(options[i].name);
+    if (strncmp(argument, options[i].name, length) != 0 || (argument[length] != 0 && argument[length] != '=')) continue;
+    const char *file = argument[length] ? argument + length + 1 : NULL;
+    if (file ? *file == 0 : options[i].format == FORMAT_PAGE) wrong_usage("which file? ", argument);
+    if (wanted.format != FORMAT_TEXT && wanted.format != options[i].format)
+      wrong_usage("one of --html, --json, --prometheus", "");
+    wanted.format = options[i].format;
+    wanted.output = file;
+    wanted.once |= file != NULL || wanted.format == FORMAT_PROMETHEUS;
+    return true;
+  }
+  return false;
 }
 
 static void parse(int argc, char **argv) {
@@ -67,23 +107,16 @@ static void parse(int argc, char **argv) {
     }
     if (strcmp(argument, "--once") == 0)
       wanted.once = true;
-    else if (strcmp(argument, "--json") == 0)
-      wanted.json = true;
-    else if (strcmp(argument, "--at-exit") == 0) /* scalloc-run --heap-map: for the sentence on the page */
-      wanted.at_exit = true;
+    else if (strcmp(argument, "--at-end") == 0) /* scalloc-run --heap-map: for the sentence on the page */
+      wanted.at_end = true;
     else if (strncmp(argument, "--interval=", 11) == 0)
       wanted.interval_ms = parse_interval(argument, argument + 11);
-    else if (strncmp(argument, "--html=", 7) == 0 && argument[7] != 0)
-      wanted.page = argument + 7;
-    else if (argument[0] == '-')
+    else if (argument[0] == '-' && !parse_output(argument))
       wrong_usage("unknown option ", argument);
-    else if (wanted.pid != 0)
-      wrong_usage("one process at a time: ", argument);
-    else
-      wanted.pid = parse_pid(argument);
+    else if (argument[0] != '-')
+      parse_source(argument);
   }
-  if (wanted.pid == 0) wrong_usage("which process?", "");
-  if (wanted.page && wanted.json) wrong_usage("--html or --json", "");
+  if (wanted.pid == 0 && wanted.file == NULL) wrong_usage("which process?", "");
 }
 
 static int complain(target_result result) {
@@ -97,30 +130,43 @@ static int complain(target_result result) {
   return STATUS_FAILED;
 }
 
+static int complain_of_file(snapshot_result result) {
+  static const char *const why[] = {
+      [SNAPSHOT_EMPTY] = "there is no picture in it",
+      [SNAPSHOT_CUT] = "it ends in the middle of a picture",
+      [SNAPSHOT_WRONG] = "not what scalloc-top --json writes",
+      [SNAPSHOT_OTHER] = "of another version of scalloc-top",
+  };
+  fprintf(stderr, "scalloc-top: %s: %s\n", wanted.file, result == SNAPSHOT_UNREADABLE ? strerror(errno) : why[result]);
+  return STATUS_FAILED;
+}
+
 /* ---- the ways to show it ------------------------------------------------------------------------------------------------ */
 
-static int write_page(const picture *p, const target *t) {
-  char when[80];
-  time_t now = time(NULL);
-  struct tm local;
-  strftime(when, sizeof when, wanted.at_exit ? "at its end, %F %T" : "on %F at %T", localtime_r(&now, &local));
-  FILE *file = fopen(wanted.page, "w");
-  if (file) report_page(file, p, t, when);
-  bool written = file && !ferror(file);
-  if ((file && fclose(file) != 0) || !written) {
-    perror(wanted.page);
-    return STATUS_FAILED;
+static void report(FILE *file, const picture *p, const target *t) {
+  switch (wanted.format) {
+  case FORMAT_JSON:
+    report_json(file, p, t);
+    break;
+  case FORMAT_PROMETHEUS:
+    report_prometheus(file, p, t);
+    break;
+  case FORMAT_PAGE:
+    report_page(file, p, t);
+    break;
+  default:
+    report_text(file, p, t, (report_room){0});
+    break;
   }
-  return 0;
 }
 
 static int show_once(const picture *p, const target *t) {
-  if (wanted.json)
-    report_json(stdout, p, t);
-  else
-    report_text(stdout, p, t, (report_room){0});
-  if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
-  perror("scalloc-top: standard output");
+  FILE *file = wanted.output ? fopen(wanted.output, "w") : stdout;
+  if (file) report(file, p, t);
+  bool written = file && fflush(file) == 0 && !ferror(file);
+  if (file && file != stdout && fclose(file) != 0) written = false;
+  if (written) return 0;
+  perror(wanted.output ? wanted.output : "scalloc-top: standard output");
   return STATUS_FAILED;
 }
 
@@ -131,7 +177,7 @@ static int show_on(picture *p, target *t) {
     if (status != 0) return status;
     nanosleep(&pause, NULL);
     if (picture_take(p, t) != TARGET_FOUND) return 0;
-    if (!wanted.json) putchar('\n');
+    if (wanted.format == FORMAT_TEXT) putchar('\n');
   }
 }
 
@@ -170,19 +216,32 @@ static int show_live(picture *p, target *t) {
   return STATUS_FAILED;
 }
 
-int main(int argc, char **argv) {
+static int show_file(void) {
+  target t = {.pid = 0};
+  picture p = {0};
+  snapshot_result result = snapshot_read(wanted.file, &p, &t);
+  int status = result == SNAPSHOT_READ ? show_once(&p, &t) : complain_of_file(result);
+  picture_free(&p);
+  return status;
+}
+
+static int show_process(void) {
   target t;
   picture p = {0};
-  setlocale(LC_CTYPE, "");
-  parse(argc, argv);
   target_result result = target_open(&t, wanted.pid);
   if (result == TARGET_FOUND) result = picture_take(&p, &t);
-  int status = result != TARGET_FOUND           ? complain(result)
-               : wanted.page                    ? write_page(&p, &t)
-               : wanted.once                    ? show_once(&p, &t)
-               : !wanted.json && screen_begin() ? show_live(&p, &t)
-                                                : show_on(&p, &t);
+  p.at_end = wanted.at_end;
+  int status = result != TARGET_FOUND                           ? complain(result)
+               : wanted.once                                    ? show_once(&p, &t)
+               : wanted.format == FORMAT_TEXT && screen_begin() ? show_live(&p, &t)
+                                                                : show_on(&p, &t);
   picture_free(&p);
   target_close(&t);
   return status;
+}
+
+int main(int argc, char **argv) {
+  setlocale(LC_CTYPE, "");
+  parse(argc, argv);
+  return wanted.file ? show_file() : show_process();
 }

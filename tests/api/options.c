@@ -241,6 +241,14 @@ static void check_prints_stats(const char *mode, char *const *environment) {
   CHECK_INT(stats_parse(result.err).opened, >, 0);
 }
 
+/* Whole lines, of which the first is known. */
+static void check_begins(const char *mode, char *const *environment, const char *text) {
+  child result = run_self_ok(mode, environment, 0);
+  size_t length = strlen(result.err);
+  if (strncmp(result.err, text, strlen(text)) != 0 || result.err[length - 1] != '\n' || strstr(result.err, "\n\n"))
+    test_fail(__FILE__, __LINE__, "child '%s' with %s says: %s", mode, environment[0], result.err);
+}
+
 int main(int argc, char **argv) {
   without_quarantine();
   for (size_t i = 0; argc > 1 && i < LENGTH(modes); i++)
@@ -258,6 +266,8 @@ int main(int argc, char **argv) {
   check_says_nothing("set", SET("SCALLOC_LIMIT_BYTES=67108864"));
   check_prints_stats("work", SET("SCALLOC_STATS=1"));
   check_prints_stats("stats by set", SET("SCALLOC_ARENA_BYTES=268435456"));
+  check_begins("work", SET("SCALLOC_STATS=2"), "scalloc: of ");
+  check_begins("work", SET("SCALLOC_STATS=3"), "# HELP scalloc_");
   check_says_nothing("work", SET("SCALLOC_STATS=0"));
   check_bad_value("SCALLOC_ARENA_BYTES=much");
   check_bad_value("SCALLOC_LIMIT_BYTES=12monkeys");

@@ -41,6 +41,10 @@ expect 0 '^<a b><><-c>$' "$run" -- sh -c 'printf "<%s><%s><%s>\n" "$@"' sh 'a b'
 expect 0 'libscalloc_preload.so' "$run" cat /proc/self/maps
 expect 0 'libscalloc_preload_checked.so' "$run" --checked cat /proc/self/maps
 expect 0 '^{"arena"' "$run" --stats perl -e 1
+expect 0 '^{"arena"' "$run" --stats=json perl -e 1
+expect 0 '^scalloc: [0-9]* bytes live, ' "$run" --stats=text perl -e 1
+expect 0 '^scalloc_live_bytes [0-9]*$' "$run" --stats=prometheus perl -e 1
+for format in '' xml jsonx 1; do expect 2 "$usage" "$run" "--stats=$format" true; done
 expect 0 '"limit":3221225472}' "$run" --stats --limit=3G perl -e 1
 expect 0 '"limit":65536000}' "$run" --stats --limit=64000K perl -e 1
 # The process is that of the program, and what it starts is served, too.

@@ -33,8 +33,9 @@ start() {
 
 usage='^usage: scalloc-top '
 expect 0 "$usage" "$top" --help
-for wrong in '' --once --nonsense '-x 1' abc 0 -1 1x 99999999999999999999 '1 2' '--interval 1' '--interval=0 1' '--interval=x 1' \
-  '--interval=1s 1' '--interval=nan 1' '--html= 1' '--json --html=x 1'; do
+for wrong in '' --once --nonsense '-x 1' 0 -1 99999999999999999999 '1 2' '--interval 1' '--interval=0 1' '--interval=x 1' \
+  '--interval=1s 1' '--interval=nan 1' '--html= 1' '--html 1' '--json= 1' '--prometheus= 1' \
+  '--json --html=x 1' '--prometheus --json 1' '1 map.json' 'map.json 1'; do
   expect 2 "$usage" "$top" $wrong
 done
 

@@ -12,6 +12,8 @@ command -v google-pprof >/dev/null || sed -i /google-pprof/d block.sh
 sh -ex block.sh >out 2>err || { cat err; exit 1; }
 grep -q '^process [0-9]*  .*sleep 60' out || failed=1
 grep -q '^{"pid":' out || failed=1
+[ "$(grep -c '^process [0-9]*  .*sleep 60' out)" = 2 ] || failed=1 # of the process and of the picture that was kept
+grep -q '^scalloc_live_bytes{' out || failed=1
 grep -q 'Heap map of perl' map.html || failed=1
 grep -q '^heap profile: ' perl.heap || failed=1
 ! command -v google-pprof >/dev/null || [ -s perl.txt ] || failed=1

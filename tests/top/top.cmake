@@ -29,6 +29,9 @@ top_test(command sh ${top_dir}/command.sh ${top} $<TARGET_FILE:scalloc-run> ${to
   $<TARGET_FILE:top_waits_static> $<TARGET_FILE:preload_load> $<$<TARGET_EXISTS:scalloc-lua>:$<TARGET_FILE:scalloc-lua>>)
 top_test(terminal sh ${top_dir}/terminal.sh ${top} $<TARGET_FILE:scalloc-run> ${top_waits})
 top_test(exit sh ${top_dir}/exit.sh $<TARGET_FILE:scalloc-run> ${top_waits})
+top_test(file sh ${top_dir}/file.sh ${top} $<TARGET_FILE:scalloc-run> ${top_waits}
+  $<$<TARGET_EXISTS:scalloc-lua>:$<TARGET_FILE:scalloc-lua>>)
+top_test(exposition sh ${top_dir}/exposition.sh ${top} $<TARGET_FILE:scalloc-run>)
 # In a browser, where there is one.
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   top_test(page sh ${top_dir}/page.sh ${top} $<TARGET_FILE:scalloc-run>

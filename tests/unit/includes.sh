@@ -42,7 +42,9 @@ names.h platform.h atomics.h config.h classes.h arena.h signpost.h span.h cells.
 html.h html.c
 target.h target.c
 picture.h picture.c
-report.h report.c page.c
+json.h json.c
+snapshot.h snapshot.c
+report.h report.c report_json.c report_prometheus.c page.c
 screen.h screen.c
 top.c
 '

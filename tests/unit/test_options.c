@@ -8,7 +8,7 @@
 static const char *const names[] = {"SCALLOC_ARENA_BYTES",    "SCALLOC_LIMIT_BYTES", "SCALLOC_REUSE_THRESHOLD",
                                     "SCALLOC_PURGE_DELAY_MS", "SCALLOC_STATS",       "SCALLOC_PURGE_THREAD"};
 static const long smallest[] = {0, 0, 0, -1, 0, 0};
-static const long largest[] = {LONG_MAX, LONG_MAX, 100, 1000000000, 1, 1};
+static const long largest[] = {LONG_MAX, LONG_MAX, 100, 1000000000, 3, 1};
 
 static long value_of(size_t option) {
   switch (option) {

@@ -134,8 +134,9 @@ SCALLOC_API bool scalloc_check(char *why, size_t size);
 
 /*
  * Sets an option by its environment name (SCALLOC_ARENA_BYTES, SCALLOC_LIMIT_BYTES, SCALLOC_REUSE_THRESHOLD in percent,
- * SCALLOC_PURGE_DELAY_MS with 0 = eager and -1 = never, SCALLOC_STATS = 1 for JSON on stderr at exit). Call before the first
- * allocation; wins over the environment. False and errno = EINVAL: no such option, a bad value, or too late.
+ * SCALLOC_PURGE_DELAY_MS with 0 = eager and -1 = never, SCALLOC_STATS = 1 for JSON on stderr at exit, 2 for text, 3 for
+ * Prometheus). Call before the first allocation; wins over the environment. False and errno = EINVAL: no such option, a bad value,
+ * or too late.
  */
 SCALLOC_API bool scalloc_option_set(const char *name, long value);
 
