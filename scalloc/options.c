@@ -28,11 +28,13 @@ static const struct {
     {"SCALLOC_LIMIT_BYTES", 0, LONG_MAX},
     {"SCALLOC_REUSE_THRESHOLD", 0, 100},
     {"SCALLOC_PURGE_DELAY_MS", -1, 1000000000},
-    {"SCALLOC_STATS", 0, STATS_PROMETHEUS},
+    {"SCALLOC_STATS", 0, 3},
     {"SCALLOC_PURGE_THREAD", 0, 1},
     {"SCALLOC_QUARANTINE", 0, QUARANTINE_MAX},
     {"SCALLOC_GUARD_SAMPLE", 0, 1000000000},
 };
+
+_Static_assert(STATS_PROMETHEUS == 3, "the last format of SCALLOC_STATS");
 
 static bool given[OPTIONS]; /* by scalloc_option_set: the environment does not override it */
 static bool frozen;
