@@ -39,6 +39,7 @@ endfunction()
 
 scalloc_install_library(scalloc scalloc)
 scalloc_install_header(scalloc/include/scalloc/scalloc.h)
+scalloc_install_header(scalloc/include/scalloc/scalloc.hpp)
 scalloc_install_pc(scalloc scalloc)
 
 scalloc_install_library(scalloc_runtime runtime_glue)

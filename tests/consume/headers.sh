@@ -1,12 +1,12 @@
-# Every public header alone, as C11 and C++11 and C++20, with GCC and Clang, without a warning; and the sources of the libraries
+# Every public header alone, as C11 (but for those of C++) and C++11 and C++20, with GCC and Clang, without a warning; and the sources of the libraries
 # with Clang, as they are compiled with GCC.
 . "$(dirname "$0")/lib.sh"
 warnings='-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror'
 
-for header in "$prefix"/include/scalloc/*.h; do
+for header in "$prefix"/include/scalloc/*.h "$prefix"/include/scalloc/*.hpp; do
   printf '#include <scalloc/%s>\nint main(void) { return 0; }\n' "$(basename "$header")" | tee alone.c >alone.cc
   for compiler in gcc clang; do
-    have $compiler && must $compiler -std=c11 $warnings -Wstrict-prototypes -fsyntax-only -I "$prefix/include" alone.c
+    [ "${header%.hpp}" = "$header" ] && have $compiler && must $compiler -std=c11 $warnings -Wstrict-prototypes -fsyntax-only -I "$prefix/include" alone.c
   done
   for compiler in g++ clang++; do
     for standard in c++11 c++20; do

@@ -13,7 +13,7 @@ there() {
 library() { there "lib/$1.a" "lib/$1.so" "lib/$1.so.0"; }
 library libscalloc
 library libscalloc_runtime
-there include/scalloc/scalloc.h include/scalloc/runtime_glue.h share/man/man3/scalloc.3 lib/cmake/scalloc/scallocConfig.cmake \
+there include/scalloc/scalloc.h include/scalloc/scalloc.hpp include/scalloc/runtime_glue.h share/man/man3/scalloc.3 lib/cmake/scalloc/scallocConfig.cmake \
   lib/pkgconfig/scalloc.pc lib/pkgconfig/scalloc-runtime.pc
 for part in "$@"; do
   case $part in
