@@ -4,7 +4,7 @@
  * A limit of instructions acts between instructions of the virtual machine, and not everywhere between these. Left out or guarded is
  *
  *   - what can work for long inside one library function;
- *   - finalizers, in which Lua calls no hooks (the limit of memory holds in them, too: tests/api/lua_limits.c);
+ *   - finalizers, in which Lua calls no hooks (the limit of memory holds in them, too: tests/api/lua_limits_states.c);
  *   - xpcall, whose handler runs inside the hook that raises the error, where Lua calls no hooks either;
  *   - coroutine.close, and the close that coroutine.wrap does, for a coroutine that ended in a hook: the same of its __close.
  */

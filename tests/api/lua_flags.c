@@ -1,33 +1,7 @@
 /* Heaps for Lua with flags: each does what it says, and all of them remain allocators. */
-#include "../test.h"
-#include <lauxlib.h>
-#include <lualib.h>
-#include <pthread.h>
-#include <scalloc/lua_alloc.h>
-#include <signal.h>
+#include "lua_flags.h"
 
 static const size_t tags[] = {0, 4, 5, 6, 7, 8, 9, 10};
-
-static scalloc_lua_heap *new_heap(unsigned flags, size_t prealloc) {
-  scalloc_lua_config config = {.size = sizeof config, .flags = flags, .prealloc = prealloc, .name = "test"};
-  scalloc_lua_heap *heap = scalloc_lua_heap_new(&config);
-  CHECK(heap != NULL);
-  return heap;
-}
-
-static void *grow(scalloc_lua_heap *heap, void *block, size_t osize, size_t nsize) {
-  return scalloc_lua_alloc(heap, block, osize, nsize);
-}
-
-static void release(scalloc_lua_heap *heap, void *block, size_t size) {
-  CHECK(scalloc_lua_alloc(heap, block, size, 0) == NULL);
-}
-
-static scalloc_lua_stats stats_of(scalloc_lua_heap *heap) {
-  scalloc_lua_stats s = {.size = sizeof s};
-  CHECK(scalloc_lua_stats_read(heap, &s));
-  return s;
-}
 
 /* ---- the contract, for each combination ------------------------------------------------------------------------------------ */
 
@@ -135,16 +109,6 @@ static void what_makes_no_sense_is_refused(void) {
 
 /* ---- a state on each ------------------------------------------------------------------------------------------------------- */
 
-static const char workload[] = "local live, sum = {}, 0\n"
-                               "for i = 1, 20000 do\n"
-                               "  live[i % 300 + 1] = {tostring(i), function() return i end, ('x'):rep(i % 50)}\n"
-                               "  sum = sum + live[i % 300 + 1][2]()\n"
-                               "end\n"
-                               "local co = coroutine.wrap(function() for i = 1, 100 do coroutine.yield(i) end end)\n"
-                               "for i = 1, 100 do assert(co() == i) end\n"
-                               "assert(load(string.dump(function() return 7 end))() == 7)\n"
-                               "return sum";
-
 static void a_state_runs_on_each(void) {
   stats before = stats_now();
   static const unsigned sets[] = {0, 1, 4, 8, 16, 32, 64, 127 - 2, 127 - 2 - 64};
@@ -197,116 +161,6 @@ static void types_are_counted(void) {
   CHECK_INT(freed, ==, 11);
   CHECK_INT(s.lifetimes[9], >=, 1); /* the first table: 591 bytes, to 16 */
   scalloc_lua_heap_destroy(heap);
-}
-
-static void child_leak(void) {
-  scalloc_lua_config config = {.size = sizeof config, .flags = SCALLOC_LUA_STATS, .name = "leaky"};
-  lua_State *L = scalloc_lua_newstate(&config);
-  CHECK(L != NULL);
-  void *ud;
-  lua_Alloc f = lua_getallocf(L, &ud);
-  CHECK(f(ud, NULL, 7, 100) != NULL && f(ud, NULL, 0, 23) != NULL);
-  scalloc_lua_close(L, SCALLOC_LUA_CLOSE_FULL);
-}
-
-static void child_no_leak(void) {
-  scalloc_lua_config config = {.size = sizeof config, .flags = SCALLOC_LUA_STATS | SCALLOC_LUA_GUARD};
-  lua_State *L = scalloc_lua_newstate(&config);
-  CHECK(L != NULL && scalloc_lua_openlibs(L) == LUA_OK && luaL_dostring(L, workload) == LUA_OK);
-  scalloc_lua_close(L, SCALLOC_LUA_CLOSE_FULL);
-}
-
-static void a_full_close_tells_of_leaks(void) {
-  child told = run_self_ok("leak", NULL, 0);
-  CHECK(strstr(told.err, "scalloc: Lua heap leaky: 2 blocks, 123 bytes were leaked: 1 of type 0 1 of type 7\n") == told.err);
-  CHECK(run_self_ok("no leak", NULL, 0).err[0] == 0);
-}
-
-/* ---- GUARD -------------------------------------------------------------------------------------------------------------------- */
-
-static scalloc_lua_heap *guarded(void) { return new_heap(SCALLOC_LUA_GUARD, 0); }
-
-static void child_overflow(void) {
-  scalloc_lua_heap *heap = guarded();
-  char *block = grow(heap, NULL, 7, 50);
-  block[50] = 0;
-  release(heap, block, 50);
-}
-static void child_overflow_resized(void) {
-  scalloc_lua_heap *heap = guarded();
-  char *block = grow(heap, NULL, 7, 64);
-  memset(block, 'x', 72);
-  grow(heap, block, 64, 100);
-}
-static void child_double_free(void) {
-  scalloc_lua_heap *heap = guarded();
-  void *block = grow(heap, NULL, 7, 50);
-  release(heap, block, 50);
-  release(heap, block, 50);
-}
-static void child_wrong_size(void) {
-  scalloc_lua_heap *heap = guarded();
-  release(heap, grow(heap, NULL, 7, 50), 49);
-}
-static void child_foreign(void) {
-  scalloc_lua_heap *heap = guarded(), *other = guarded();
-  release(heap, grow(other, NULL, 7, 50), 50);
-}
-static void child_stack(void) {
-  long local[4] = {0};
-  release(guarded(), local, 8);
-}
-static void child_late_write(void) {
-  scalloc_lua_heap *heap = guarded();
-  char *block = grow(heap, NULL, 7, 50);
-  release(heap, block, 50);
-  block[49] = 'x';
-  for (int i = 0; i < 100; i++) release(heap, grow(heap, NULL, 5, 56), 56);
-}
-static void child_not_shared(void) { scalloc_lua_alloc_shared(new_heap(0, 0), NULL, 0, 8); }
-
-static const struct {
-  const char *mode;
-  void (*run)(void);
-  const char *line;
-} faults[] = {
-    {"overflow", child_overflow, "scalloc: overflow behind "},
-    {"overflow resized", child_overflow_resized, "scalloc: overflow behind "},
-    {"double free", child_double_free, "scalloc: double free of "},
-    {"wrong size", child_wrong_size, "scalloc: wrong size of "},
-    {"foreign", child_foreign, "scalloc: invalid pointer "},
-    {"stack", child_stack, "scalloc: invalid pointer "},
-    {"late write", child_late_write, "scalloc: write after free to "},
-    {"not shared", child_not_shared, "scalloc: heap "},
-};
-
-static void faults_end_the_process(void) {
-  for (size_t i = 0; i < LENGTH(faults); i++) {
-    child end = run_self(faults[i].mode, NULL, 0);
-    bool told = strncmp(end.err, faults[i].line, strlen(faults[i].line)) == 0;
-    if (end.exited || end.code != SIGABRT || !told)
-      test_fail(__FILE__, __LINE__, "'%s' %s %d and said: %s", faults[i].mode, end.exited ? "exited" : "signal", end.code,
-                end.err);
-  }
-}
-
-static void the_check_sees_faults_too(void) {
-  scalloc_lua_heap *heap = guarded();
-  char why[200], *block = grow(heap, NULL, 7, 1000);
-  check_heap();
-  char was = block[1000];
-  block[1000] = 0;
-  CHECK(!scalloc_check(why, sizeof why) && strstr(why, "bytes behind a block were written"));
-  block[1000] = was;
-  check_heap();
-  release(heap, block, 1000);
-  was = block[500];
-  block[500] = 1;
-  CHECK(!scalloc_check(why, sizeof why) && strstr(why, "freed block that was written"));
-  block[500] = was;
-  check_heap();
-  scalloc_lua_heap_destroy(heap);
-  check_heap();
 }
 
 /* ---- ZERO_ON_FREE --------------------------------------------------------------------------------------------------------------- */
@@ -367,131 +221,11 @@ static void types_do_not_share_spans(void) {
   scalloc_lua_heap_destroy(heap);
 }
 
-/* ---- LOCKED ------------------------------------------------------------------------------------------------------------------------- */
-
-/* Sanitizers make mlock do nothing. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { MLOCK_LOCKS = 0 };
-#else
-enum { MLOCK_LOCKS = 1 };
-#endif
-
-static void a_locked_heap_never_grows(void) {
-  if (!may_lock) return;
-  stats before = stats_now();
-  long locked = proc_kb("/proc/self/status", "\nVmLck:");
-  scalloc_lua_config config = {.size = sizeof config, .flags = SCALLOC_LUA_LOCKED, .prealloc = 2 * MB};
-  lua_State *L = scalloc_lua_newstate(&config);
-  CHECK(L != NULL && scalloc_lua_openlibs(L) == LUA_OK);
-  if (MLOCK_LOCKS) CHECK_INT(proc_kb("/proc/self/status", "\nVmLck:") - locked, >=, 2048);
-  stats made = stats_now();
-  CHECK(luaL_dostring(L, workload) == LUA_OK);
-  lua_settop(L, 0);
-  CHECK(luaL_loadstring(L, "local t = {} for i = 1, 1e7 do t[i] = {i} end") == LUA_OK);
-  CHECK_INT(lua_pcall(L, 0, 0, 0), ==, LUA_ERRMEM);
-  lua_settop(L, 0);
-  CHECK(luaL_dostring(L, workload) == LUA_OK);
-  stats full = stats_now();
-  CHECK_INT(full.committed, ==, made.committed);
-  CHECK_INT(full.opened, ==, made.opened);
-  CHECK_INT(scalloc_lua_peak(scalloc_lua_heap_of(L), false), <=, 2 * MB);
-  CHECK_INT(scalloc_lua_peak(scalloc_lua_heap_of(L), false), >, MB);
-  check_heap();
-  scalloc_lua_close(L, SCALLOC_LUA_CLOSE_FULL);
-  CHECK_INT(proc_kb("/proc/self/status", "\nVmLck:"), ==, locked);
-  check_all_returned(before);
-}
-
-/* Whoever runs this may be privileged: the child gives that up. */
-static void child_may_not_lock(void) {
-  CHECK(setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){0, 0}) == 0);
-  if (geteuid() == 0) CHECK(setuid(65534) == 0);
-  scalloc_lua_config config = {.size = sizeof config, .flags = SCALLOC_LUA_LOCKED, .prealloc = MB};
-  stats before = stats_now();
-  errno = 0;
-  CHECK(scalloc_lua_heap_new(&config) == NULL && (errno == EPERM || errno == ENOMEM));
-  check_all_returned(before);
-}
-
-static void a_pool_that_is_full_is_followed_by_spans(void) {
-  scalloc_lua_heap *heap = new_heap(0, 64 * KB);
-  void *blocks[4000];
-  CHECK_INT(stats_of(heap).pool_bytes, >=, 64 * KB);
-  for (size_t i = 0; i < LENGTH(blocks); i++) CHECK((blocks[i] = grow(heap, NULL, 5, 56)) != NULL);
-  CHECK_INT(scalloc_lua_leaks(heap), ==, LENGTH(blocks));
-  CHECK_INT(stats_of(heap).hot, >, 0);
-  for (size_t i = 0; i < LENGTH(blocks); i++) release(heap, blocks[i], 56);
-  CHECK_INT(scalloc_lua_leaks(heap), ==, 0);
-  CHECK((blocks[0] = grow(heap, NULL, 5, 60 * KB)) != NULL); /* its pieces have been merged */
-  check_heap();
-  scalloc_lua_heap_destroy(heap);
-}
-
-/* ---- SHARED ------------------------------------------------------------------------------------------------------------------------- */
-
-enum { THREADS = 4, SHARED_OPS = 20000 };
-static void *volatile exchange[64];
-static pthread_mutex_t exchange_lock = PTHREAD_MUTEX_INITIALIZER;
-
-/* Allocates, and frees what others have allocated; a block's first word is its size. */
-static void *share(void *argument) {
-  scalloc_lua_heap *heap = argument;
-  rng random = {(uint64_t)(uintptr_t)&random};
-  for (int op = 0; op < SHARED_OPS; op++) {
-    size_t size = 8 + rng_log(&random, 10);
-    size_t *block = scalloc_lua_alloc_shared(heap, NULL, 4, size);
-    CHECK(block != NULL);
-    *block = size;
-    size_t i = rng_below(&random, LENGTH(exchange));
-    pthread_mutex_lock(&exchange_lock);
-    size_t *other = exchange[i];
-    exchange[i] = block;
-    pthread_mutex_unlock(&exchange_lock);
-    if (other) scalloc_lua_alloc_shared(heap, other, *other, 0);
-  }
-  return NULL;
-}
-
-static void threads_share_a_heap(unsigned flags, size_t prealloc) {
-  scalloc_lua_heap *heap = new_heap(SCALLOC_LUA_SHARED | flags, prealloc);
-  pthread_t threads[THREADS];
-  for (int i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, share, heap) == 0);
-  for (int i = 0; i < 100; i++) { /* while they work, each look is of one moment */
-    scalloc_lua_stats s = stats_of(heap);
-    CHECK_INT(s.used, <=, s.peak);
-    CHECK_INT(s.used, >=, 8 * s.blocks);
-    CHECK_INT(s.used, <=, 1100 * s.blocks);
-  }
-  for (int i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
-  size_t used = 0;
-  for (size_t i = 0; i < LENGTH(exchange); i++)
-    if (exchange[i]) used += *(size_t *)exchange[i];
-  CHECK_INT(scalloc_lua_used(heap), ==, used);
-  check_heap();
-  for (size_t i = 0; i < LENGTH(exchange); i++)
-    if (exchange[i]) release(heap, exchange[i], *(size_t *)exchange[i]), exchange[i] = NULL;
-  CHECK_INT(scalloc_lua_used(heap), ==, 0);
-  scalloc_lua_heap_destroy(heap);
-}
-
-static bool find_out_about_locking(void) {
-  scalloc_lua_config config = {.size = sizeof config, .flags = SCALLOC_LUA_LOCKED, .prealloc = 2 * MB};
-  scalloc_lua_heap *heap = scalloc_lua_heap_new(&config);
-  scalloc_lua_heap_destroy(heap);
-  return heap != NULL;
-}
-
 int main(int argc, char **argv) {
-  for (size_t i = 0; argc > 1 && i < LENGTH(faults); i++)
-    if (strcmp(argv[1], faults[i].mode) == 0) return faults[i].run(), 0;
-  if (argc > 1 && strcmp(argv[1], "leak") == 0) return child_leak(), 0;
-  if (argc > 1 && strcmp(argv[1], "no leak") == 0) return child_no_leak(), 0;
-  if (argc > 1 && strcmp(argv[1], "may not lock") == 0) return child_may_not_lock(), 0;
+  if (argc > 1 && (faults_child(argv[1]) || locked_child(argv[1]))) return 0;
   scalloc_free(scalloc_malloc(1));
-  may_lock = find_out_about_locking();
-  threads_share_a_heap(0, 0);
-  threads_share_a_heap(SCALLOC_LUA_PROFILE | SCALLOC_LUA_GUARD, 0);
-  threads_share_a_heap(0, 100000);
+  may_lock = locked_possible();
+  shared_run();
 #if defined(__SANITIZE_THREAD__)
   return 0; /* the rest has no threads, and takes long */
 #endif
@@ -499,13 +233,9 @@ int main(int argc, char **argv) {
   what_makes_no_sense_is_refused();
   a_state_runs_on_each();
   types_are_counted();
-  a_full_close_tells_of_leaks();
-  faults_end_the_process();
-  the_check_sees_faults_too();
+  faults_run();
   nothing_is_left_to_read();
   types_do_not_share_spans();
-  a_locked_heap_never_grows();
-  if (MLOCK_LOCKS) run_self_ok("may not lock", NULL, 0);
-  a_pool_that_is_full_is_followed_by_spans();
+  locked_run(may_lock);
   return 0;
 }

@@ -1,8 +1,8 @@
 # The checked build: every ordinary test against its libraries, and the faults that it must stop.
 
-# checked_test(name label source [LUA] [SERIAL] [TIMEOUT seconds] [PROGRAM target] [ARGS ...]): as scalloc_test,
+# checked_test(name sources [LUA] [SERIAL] [TIMEOUT seconds] [PROGRAM target] [ARGS ...]): as scalloc_test,
 # with the checked libraries.
-function(checked_test name source)
+function(checked_test name sources)
   cmake_parse_arguments(TEST "LUA;SERIAL" "TIMEOUT;PROGRAM" "ARGS" ${ARGN})
   if(NOT TEST_PROGRAM)
     set(TEST_PROGRAM checked_${name})
@@ -11,7 +11,7 @@ function(checked_test name source)
     set(TEST_TIMEOUT 300)
   endif()
   if(NOT TARGET ${TEST_PROGRAM})
-    add_executable(${TEST_PROGRAM} ${source})
+    add_executable(${TEST_PROGRAM} ${sources})
     target_link_libraries(${TEST_PROGRAM} PRIVATE scalloc_flags)
     target_compile_definitions(${TEST_PROGRAM} PRIVATE TEST_TRACKED=1)
     if(TEST_LUA)
@@ -47,7 +47,8 @@ checked_test(heaps ${tests_dir}/api/heaps.c SERIAL)
 if(TARGET scalloc::lua_alloc)
   checked_test(lua_alloc ${tests_dir}/api/lua_alloc.c LUA)
   foreach(subject lua_state lua_limits lua_flags lua_groups lua_adopt lua_walk lua_injection lua_threads)
-    checked_test(${subject} ${tests_dir}/api/${subject}.c LUA)
+    file(GLOB parts CONFIGURE_DEPENDS ${tests_dir}/api/${subject}.c ${tests_dir}/api/${subject}_*.c)
+    checked_test(${subject} "${parts}" LUA)
   endforeach()
 endif()
 scaled(ops 200000)

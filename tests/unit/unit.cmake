@@ -12,8 +12,8 @@ if(NOT (SCALLOC_ASSERTS OR CMAKE_BUILD_TYPE STREQUAL "Debug"))
   target_compile_definitions(scalloc_unit PUBLIC SCALLOC_ASSERTS=1)
 endif()
 
-foreach(module classes options arena span span_threshold stack pool runs large large_pages purge cells nursery heap heap_life panic fork refusal check walk
-        shortage)
+foreach(module classes options arena span span_threshold stack pool runs large large_pages purge cells nursery heap heap_return heap_life panic fork refusal
+        check walk shortage)
   add_executable(unit_${module} ${unit_dir}/test_${module}.c)
   target_link_libraries(unit_${module} PRIVATE scalloc_unit)
   set_target_properties(unit_${module} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
