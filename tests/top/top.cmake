@@ -36,5 +36,8 @@ top_test(exposition sh ${top_dir}/exposition.sh ${top} $<TARGET_FILE:scalloc-run
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   top_test(page sh ${top_dir}/page.sh ${top} $<TARGET_FILE:scalloc-run>
     $<$<TARGET_EXISTS:scalloc-lua>:$<TARGET_FILE:scalloc-lua>>)
+  if(TARGET scalloc-lua)
+    top_test(pictures sh ${top_dir}/pictures.sh ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+  endif()
 endif()
 top_test(docs sh ${top_dir}/docs.sh ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
