@@ -1,9 +1,11 @@
 /*
  * profile_write.c - the text format of gperftools' heap profiles. Its figures are those of all blocks already, so its head says
- * "heapprofile", not "heap_v2": a reader has nothing to scale.
+ * "heapprofile", not "heap_v2": a reader has nothing to scale. And folded stacks, a line for each: functions from the outermost to
+ * the innermost, with the names that the dynamic linker knows, and bytes.
  */
 #include "profile_write.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -59,14 +61,53 @@ static void put_maps(output *out) {
   close(maps);
 }
 
+/* ---- folded stacks --------------------------------------------------------------------------------------------------------- */
+
+/* The function of a return address: its name, or where in which file it is; without the two characters that mean something. */
+static char *put_name(char *at, size_t room, uintptr_t address) {
+  Dl_info info;
+  if (dladdr((void *)(address - 1), &info) == 0)
+    snprintf(at, room, "0x%llx", (unsigned long long)address);
+  else if (info.dli_sname)
+    snprintf(at, room, "%s", info.dli_sname);
+  else {
+    const char *slash = strrchr(info.dli_fname, '/');
+    snprintf(at, room, "%s+0x%llx", slash ? slash + 1 : info.dli_fname,
+             (unsigned long long)(address - 1 - (uintptr_t)info.dli_fbase));
+  }
+  for (; *at; at++)
+    if (*at == ';' || *at == ' ') *at = '_';
+  return at;
+}
+
+static void put_folded(output *out, const profile_site *site) {
+  enum { NAME_MAX_BYTES = 300 };
+  _Static_assert(PROFILE_DEPTH * (NAME_MAX_BYTES + 1) + 32 < sizeof out->text, "a line has room");
+  char *at = out->text;
+  for (uint32_t i = site->depth; i-- > 0;) {
+    at = put_name(at, NAME_MAX_BYTES, site->frames[i]);
+    if (i > 0) *at++ = ';';
+  }
+  if (site->depth == 0) at = stpcpy(at, "unknown");
+  at += snprintf(at, 32, " %llu\n", whole(site->bytes));
+  put(out, out->text, (size_t)(at - out->text));
+}
+
+static bool is_folded(const char *path) {
+  static const char ending[] = ".collapsed";
+  size_t length = strlen(path);
+  return length >= sizeof ending && strcmp(path + length - (sizeof ending - 1), ending) == 0;
+}
+
+/* ---- the file -------------------------------------------------------------------------------------------------------------- */
+
 static void complain(const char *path, const char *why) {
   char line[512];
   int length = snprintf(line, sizeof line, "scalloc: profile %.400s: %s\n", path, why);
   os_write_stderr(line, (size_t)length);
 }
 
-void profile_write(const char *path, const profile_data *data) {
-  static output out;
+static void put_profile(output *out, const profile_data *data) {
   profile_site all = {.depth = 0};
   for (uint32_t i = 0; i < data->site_count; i++) {
     all.live_blocks += data->sites[i].live_blocks;
@@ -74,16 +115,26 @@ void profile_write(const char *path, const profile_data *data) {
     all.blocks += data->sites[i].blocks;
     all.bytes += data->sites[i].bytes;
   }
+  out->used = (size_t)snprintf(out->text, sizeof out->text, "heap profile: %llu: %llu [%llu: %llu] @ heapprofile\n",
+                               whole(all.live_blocks), whole(all.live_bytes), whole(all.blocks), whole(all.bytes));
+  for (uint32_t i = 0; i < data->site_count; i++)
+    if (data->sites[i].blocks > 0) put_site(out, &data->sites[i]);
+  put_maps(out);
+}
+
+void profile_write(const char *path, const profile_data *data) {
+  static output out;
   out.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (out.fd < 0) {
     complain(path, strerror(errno));
     return;
   }
-  out.used = (size_t)snprintf(out.text, sizeof out.text, "heap profile: %llu: %llu [%llu: %llu] @ heapprofile\n",
-                              whole(all.live_blocks), whole(all.live_bytes), whole(all.blocks), whole(all.bytes));
-  for (uint32_t i = 0; i < data->site_count; i++)
-    if (data->sites[i].blocks > 0) put_site(&out, &data->sites[i]);
-  put_maps(&out);
+  if (is_folded(path))
+    for (uint32_t i = 0; i < data->site_count; i++) {
+      if (data->sites[i].blocks > 0) put_folded(&out, &data->sites[i]);
+    }
+  else
+    put_profile(&out, data);
   if (close(out.fd) != 0 && out.error == 0) out.error = errno;
   if (out.error) complain(path, strerror(out.error));
   if (data->lost) complain(path, "there were more samples at a time than it has room for; live bytes are too few");

@@ -1,5 +1,6 @@
 /*
- * profile_write.h - the profile as a file that pprof reads: text, a line for each stack, then where the programs and libraries lie.
+ * profile_write.h - the profile as a file that pprof reads: text, a line for each stack, then where the programs and libraries lie; or
+ * folded stacks, which speedscope and flame graph tools read.
  */
 #ifndef SCALLOC_PROFILE_WRITE_H
 #define SCALLOC_PROFILE_WRITE_H
@@ -26,7 +27,7 @@ typedef struct {
   size_t lost; /* samples for which there was no room */
 } profile_data;
 
-/* Writes the file, or a line on stderr that says why not. */
+/* Writes the file, of folded stacks if its name ends in .collapsed; or a line on stderr that says why not. */
 void profile_write(const char *path, const profile_data *data);
 
 #endif

@@ -37,6 +37,7 @@ static const char help[] =
     "                   which stands for the process number, one for each process; none for a process that a signal ends\n"
     "  --profile=FILE   when PROGRAM exits, a sampled profile for pprof: which functions took how many bytes, in all and still "
     "live;\n"
+    "                   if FILE ends in .collapsed, folded stacks of all bytes for speedscope and flame graphs;\n"
     "                   %p as above; SCALLOC_PROFILE_INTERVAL=BYTES from one sample to the next, 524288 on average\n"
     "  --help           this text\n"
     "\n"

@@ -34,6 +34,13 @@ mkdir gone && "$run" --profile=gone/x.heap perl -e 'rmdir "gone"; exit 3' 2>err
 LD_PRELOAD=$(dirname "$run")/../lib/libscalloc_preload_profile.so perl -e 'print 5' >out 2>&1
 [ "$(cat out)" = 5 ] || complain "the library without a file: $(cat out)"
 
+# Folded stacks: what is known of the program, within five deviations, and functions of a library by their names.
+"$run" --profile=sites.collapsed "$two_sites" work >/dev/null || complain "folded stacks: status $?"
+awk '!/^[^; ]+(;[^; ]+)* [0-9]+$/ { print "no folded stack: " $0; bad = 1 }
+  { sum += $2 } /;libc.so.6|;__libc_start/ { named += $2 }
+  END { if (sum < 101e6 || sum > 115e6 || named < sum / 2) { print sum " bytes, not 108 MB, or " named " by way of libc"; bad = 1 } exit bad }' \
+  sites.collapsed || failed=1
+
 if command -v google-pprof >/dev/null; then
   "$run" --profile=sites.heap "$two_sites" work >/dev/null
   google-pprof --text --cum --inuse_space "$two_sites" sites.heap >table 2>/dev/null

@@ -16,6 +16,7 @@ grep -q '^{"pid":' out || failed=1
 grep -q '^scalloc_live_bytes{' out || failed=1
 grep -q 'Heap map of perl' map.html || failed=1
 grep -q '^heap profile: ' perl.heap || failed=1
+grep -q '.*;Perl_runops_standard;.* [0-9]*$' perl.collapsed || failed=1
 ! command -v google-pprof >/dev/null || [ -s perl.txt ] || failed=1
 [ $failed = 0 ] || cat out err
 exit $failed
