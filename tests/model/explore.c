@@ -117,18 +117,31 @@ static bool can_go_on(const thread *t) {
 
 static void explore(void);
 
-static char saved_stacks[SAVED_BYTES]; /* of threads as they were, one behind the other */
+static char saved[SAVED_BYTES]; /* threads and their stacks as they were, one behind the other */
 static size_t saved_top;
 
-/* What a step may change, but for the stack of the thread. */
+static void save(const void *from, size_t bytes) {
+  if (bytes > SAVED_BYTES - saved_top) model_fail("the schedule is too long");
+  memcpy(&saved[saved_top], from, bytes);
+  saved_top += bytes;
+}
+
+/* The last that was saved and is not restored yet. */
+static void restore(void *to, size_t bytes) {
+  saved_top -= bytes;
+  memcpy(to, &saved[saved_top], bytes);
+}
+
+/* What a step may change; what is larger has been saved. */
 typedef struct {
-  thread self;
+  size_t thread_bytes;
   bool woken[MODEL_THREADS];
   memory_moment memory;
 } moment;
 
 static moment begin_step(thread *t, trail_entry e) {
-  moment m = {.self = *t, .memory = memory_now()};
+  moment m = {.thread_bytes = offsetof(thread, buffer) + t->stores * sizeof *t->buffer, .memory = memory_now()};
+  save(t, m.thread_bytes);
   for (unsigned i = 0; i < explorer.thread_count; i++) m.woken[i] = explorer.threads[i].woken;
   trail_append(e);
   explorer.moving = t;
@@ -138,7 +151,7 @@ static moment begin_step(thread *t, trail_entry e) {
 
 static void take_back(thread *t, const moment *m) {
   memory_back(&m->memory);
-  *t = m->self;
+  restore(t, m->thread_bytes);
   for (unsigned i = 0; i < explorer.thread_count; i++) explorer.threads[i].woken = m->woken[i];
   trail_length--;
 }
@@ -154,16 +167,13 @@ static void try_drain(thread *t) {
 static void try_step(thread *t) {
   moment m = begin_step(t, (trail_entry){(unsigned)(t - explorer.threads), false, t->next, t->address, 0});
   size_t depth = ops_depth(t);
-  char *stack = &saved_stacks[saved_top];
-  if (saved_top + depth > SAVED_BYTES) model_fail("the schedule is too long");
-  saved_top += depth;
-  memcpy(stack, t->stack_pointer, depth);
+  void *stack = t->stack_pointer;
+  save(stack, depth);
   ops_go_on(t);
   trail[trail_length - 1].value = t->read_value;
   explore();
+  restore(stack, depth);
   take_back(t, &m);
-  memcpy(t->stack_pointer, stack, depth);
-  saved_top -= depth;
 }
 
 static void finish(void) {

@@ -17,6 +17,12 @@ typedef struct {
 
 typedef struct {
   uintptr_t address; /* of 8 bytes, divided by 8 */
+  /* Sets of bytes, a bit each, that spare an access the look at them one by one (known_access). */
+  uint8_t shared;
+  struct {
+    const volatile void *lock; /* held, */
+    uint8_t touched, written;  /* these can be touched and written once more, and nothing below would change */
+  } known[MODEL_THREADS];
   struct {
     /* Of all schedules so far; these only ever grow. */
     uint8_t threads; /* that touch it, a bit each */
@@ -126,26 +132,37 @@ static void undo_accesses_to(size_t mark) {
   }
 }
 
+static bool touched_by_several(const cell *c, unsigned i) { return (c->byte[i].threads & (c->byte[i].threads - 1)) != 0; }
+
+static void share(cell *c, unsigned i) {
+  c->byte[i].shared = true;
+  c->shared |= (uint8_t)(1u << i);
+  memset(c->known, 0, sizeof c->known);
+}
+
 /*
  * Notes an access to a byte. It is no step if one thread alone touches the byte, if all who do hold the same lock, or if it
  * passes from thread to thread only under a lock that both hold: then it commutes with what others do meanwhile.
  */
 static bool touches_byte(cell *c, unsigned i, bool writes) {
+  if (c->byte[i].shared) return true;
   uint8_t me = (uint8_t)(1u << model_thread()), last = c->byte[i].last;
-  bool several = (c->byte[i].threads & (c->byte[i].threads - 1)) != 0, followed = several && c->byte[i].many_locks;
+  bool several = touched_by_several(c, i), followed = several && c->byte[i].many_locks;
+  bool news = !(c->byte[i].threads & me) || (writes && !c->byte[i].written);
   if (c->byte[i].threads == 0) c->byte[i].usual_lock = explorer.running->lock;
-  if (c->byte[i].usual_lock != explorer.running->lock) c->byte[i].many_locks = true;
+  if (c->byte[i].usual_lock != explorer.running->lock && !c->byte[i].many_locks) c->byte[i].many_locks = news = true;
+  if (news) memset(c->known, 0, sizeof c->known);
   c->byte[i].threads |= me;
   c->byte[i].written |= writes;
-  several = (c->byte[i].threads & (c->byte[i].threads - 1)) != 0;
+  several = touched_by_several(c, i);
   if (several && !c->byte[i].many_locks && c->byte[i].usual_lock == NULL) c->byte[i].loose = true;
   if (last != 0 && last != model_thread() + 1 && (explorer.running->lock == NULL || c->byte[i].lock != explorer.running->lock))
     c->byte[i].loose = true;
-  if (c->byte[i].loose && c->byte[i].written && !c->byte[i].shared) {
-    c->byte[i].shared = true;
+  if (c->byte[i].loose && c->byte[i].written) {
+    share(c, i);
     explorer.restart = !explorer.full;
+    return true;
   }
-  if (c->byte[i].shared) return true;
   if (several && c->byte[i].many_locks) {
     if (!followed) explorer.restart = !explorer.full; /* from here on its accesses are followed */
     accessed(c, i);
@@ -154,16 +171,44 @@ static bool touches_byte(cell *c, unsigned i, bool writes) {
 }
 
 /* A store of which a part is shared is buffered whole: so must be every other access to any part of it. */
-static void share_whole(cell *c, unsigned from, unsigned size) {
-  for (unsigned i = from; i < from + size && i < 8; i++)
-    if (!c->byte[i].shared) c->byte[i].shared = explorer.restart = true;
+static void share_whole(cell *c, unsigned from, unsigned to) {
+  for (unsigned i = from; i < to; i++) {
+    if (c->byte[i].shared) continue;
+    share(c, i);
+    explorer.restart = true;
+  }
+}
+
+/* Most accesses: all bytes are shared, or the same access was made before and nothing has changed since. */
+static bool known_access(const cell *c, uint8_t bytes, bool writes) {
+  unsigned me = model_thread();
+  if ((bytes & ~c->shared) == 0) return true;
+  return c->known[me].lock == explorer.running->lock && (bytes & ~(writes ? c->known[me].written : c->known[me].touched)) == 0;
+}
+
+/* After a look at these bytes. Accesses that are followed are never known. */
+static void remember_access(cell *c, unsigned from, unsigned to, bool writes) {
+  unsigned me = model_thread();
+  if (c->known[me].lock != explorer.running->lock) {
+    c->known[me].lock = explorer.running->lock;
+    c->known[me].touched = c->known[me].written = 0;
+  }
+  for (unsigned i = from; i < to; i++) {
+    if (c->byte[i].shared || (touched_by_several(c, i) && c->byte[i].many_locks)) continue;
+    c->known[me].touched |= (uint8_t)(1u << i);
+    if (writes) c->known[me].written |= (uint8_t)(1u << i);
+  }
 }
 
 bool memory_touch(const volatile void *address, unsigned size, bool writes) {
   cell *c = cell_of(address);
+  unsigned from = (uintptr_t)address & 7, to = from + size < 8 ? from + size : 8;
+  uint8_t bytes = (uint8_t)((1u << to) - (1u << from));
   bool shared = explorer.full;
-  for (unsigned i = (uintptr_t)address & 7, n = 0; n < size && i < 8; i++, n++) shared |= touches_byte(c, i, writes);
-  if (shared && writes && !explorer.full) share_whole(c, (uintptr_t)address & 7, size);
+  if (known_access(c, bytes, writes)) return shared || (bytes & c->shared) != 0;
+  for (unsigned i = from; i < to; i++) shared |= touches_byte(c, i, writes);
+  if (shared && writes && !explorer.full) share_whole(c, from, to);
+  remember_access(c, from, to, writes);
   return shared;
 }
 

@@ -33,7 +33,7 @@ typedef struct {
   uint64_t read_value;
   const volatile void *lock; /* held; one at most */
   unsigned stores;
-  store buffer[BUFFER];
+  store buffer[BUFFER]; /* the last: of it, and of a thread that is saved, only what is in use counts */
 } thread;
 
 typedef struct {
