@@ -17,7 +17,7 @@ typedef struct {
   bool or_null;
 } field;
 
-enum { KEY = 32, MEMBERS = 10 };
+enum { KEY = 32, MEMBERS = 10, SPANS_MOST = 1 << 26 }; /* 128 TB, all the address space there is */
 
 /* An object that has all the fields, which are at most 31; what else it has is skipped. */
 static void read_fields(json_text *j, const field *fields, size_t count) {
@@ -54,7 +54,7 @@ static picture_kind kind_named(const char *name) {
 /* Could there be such spans? */
 static bool is_possible(const picture_span *one, size_t block) {
   size_t most = one->sum.spans << SPAN_SHIFT;
-  if (one->kind == PICTURE_KINDS || one->sum.spans == 0 || one->sum.spans > UINT32_MAX >> 1) return false;
+  if (one->kind == PICTURE_KINDS || one->sum.spans == 0 || one->sum.spans > SPANS_MOST) return false;
   if (one->kind <= PICTURE_REUSABLE && (block == 0 || block > LARGE_MIN || class_size(one->class_index) != block)) return false;
   if (one->kind <= PICTURE_NURSERY && one->sum.spans != 1) return false;
   return one->sum.blocks <= one->sum.room && one->sum.room <= most && one->sum.live <= most && one->sum.committed <= most &&
@@ -84,7 +84,7 @@ static void read_span(json_text *j, picture *p) {
   read_fields(j, fields, sizeof fields / sizeof *fields);
   if (block > 0 && block <= LARGE_MIN) one.class_index = class_of(block);
   one.index = 1 + (uint32_t)p->all.spans;
-  if (j->bad || members.bad || !is_possible(&one, block) || one.sum.spans + p->all.spans > UINT32_MAX >> 1)
+  if (j->bad || members.bad || !is_possible(&one, block) || one.sum.spans + p->all.spans > SPANS_MOST)
     j->bad = true;
   else
     picture_keep(p, &one);

@@ -32,6 +32,21 @@ top_test(exit sh ${top_dir}/exit.sh $<TARGET_FILE:scalloc-run> ${top_waits})
 top_test(file sh ${top_dir}/file.sh ${top} $<TARGET_FILE:scalloc-run> ${top_waits}
   $<$<TARGET_EXISTS:scalloc-lua>:$<TARGET_FILE:scalloc-lua>>)
 top_test(exposition sh ${top_dir}/exposition.sh ${top} $<TARGET_FILE:scalloc-run>)
+# The reader of files with sanitizers, since a build with sanitizers has no scalloc-top.
+include(CheckCSourceCompiles)
+set(CMAKE_REQUIRED_FLAGS -fsanitize=address,undefined)
+check_c_source_compiles("int main(void) { return 0; }" TOP_CAN_BE_SANITIZED)
+unset(CMAKE_REQUIRED_FLAGS)
+if(TOP_CAN_BE_SANITIZED AND CMAKE_BUILD_TYPE STREQUAL "Release")
+  get_target_property(top_sources scalloc-top SOURCES)
+  add_executable(top_sanitized ${top_sources})
+  target_include_directories(top_sanitized PRIVATE $<TARGET_PROPERTY:scalloc-top,INCLUDE_DIRECTORIES>)
+  target_compile_options(top_sanitized PRIVATE -fsanitize=address,undefined -fno-sanitize-recover=all)
+  target_link_options(top_sanitized PRIVATE -fsanitize=address,undefined)
+  target_link_libraries(top_sanitized PRIVATE scalloc_flags)
+  set_target_properties(top_sanitized PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  top_test(mangled sh ${top_dir}/mangled.sh $<TARGET_FILE:top_sanitized> $<TARGET_FILE:scalloc-run>)
+endif()
 # In a browser, where there is one.
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   top_test(page sh ${top_dir}/page.sh ${top} $<TARGET_FILE:scalloc-run>
