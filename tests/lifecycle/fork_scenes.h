@@ -1,6 +1,6 @@
 /*
- * fork_scenes.h - the scenes of fork_steps: what the main thread prepares, what another thread does before it is stepped, and while
- * it is. And the blocks and the heap that they leave for a child to find.
+ * fork_scenes.h - the scenes of fork_steps: what the main thread prepares, what another thread does before it is stepped and
+ * while it is, and the blocks and the heap that they leave for a child to find.
  */
 #ifndef FORK_SCENES_H
 #define FORK_SCENES_H

@@ -1,4 +1,4 @@
-/* heap_play.h - one thread plays the users of several heaps in turn; purges are off, so that every span stays where it was put. */
+/* heap_play.h - one thread plays the users of several heaps in turn. Purges are off: every span stays where it was put. */
 #ifndef HEAP_PLAY_H
 #define HEAP_PLAY_H
 
