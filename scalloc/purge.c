@@ -119,17 +119,34 @@ static bool shut_run(span *s, uint32_t count) {
   return false;
 }
 
-void purge_keep_run(uint32_t first, uint32_t count) {
+/* The run's pages go back to the OS; if it keeps them, or they are to stay, the spans go to the pool. */
+static void let_go(uint32_t first, uint32_t count) {
   span *s = span_at(first);
-  s->dirty = span_at(first + count - 1)->dirty = SPAN_BYTES; /* whoever finds them free after a fork */
-  span_set_state(s, SPAN_FREE);
-  if (!TRACKED && runs_give(first, count, false)) return;
   if (TRACKED ? shut_run(s, count) : options.purge_delay_ms >= 0 && purge_run(first, count)) {
     purged(s);
     runs_give(first, count, true);
   } else {
     scatter(first, count);
   }
+}
+
+/* A place in the warm cache: if it is full, its oldest runs make room. False: the run is too large, or nothing is ever purged. */
+static bool keep_warm(uint32_t first, uint32_t count) {
+  bool bounded = options.purge_delay_ms >= 0;
+  if (bounded && span_at(first)->run_dirty > RUNS_WARM_BYTES) return false;
+  while (!runs_give(first, count, false)) {
+    uint32_t oldest = bounded ? runs_take_dirty(os_now_ms(), 0) : 0;
+    if (oldest == 0) return false;
+    let_go(oldest, span_at(oldest)->run);
+  }
+  return true;
+}
+
+void purge_keep_run(uint32_t first, uint32_t count) {
+  span *s = span_at(first);
+  s->dirty = span_at(first + count - 1)->dirty = SPAN_BYTES; /* whoever finds them free after a fork */
+  span_set_state(s, SPAN_FREE);
+  if (TRACKED || !keep_warm(first, count)) let_go(first, count);
 }
 
 static size_t purge_older(uint32_t now, uint32_t age) {

@@ -10,11 +10,10 @@
 #include "options.h"
 
 enum { EXACT = 64, BUCKETS = EXACT + 20, DIRTY_MAX = 64 };
-#define DIRTY_BYTES_MAX ((size_t)1 << 26)
 
 static spin_lock lock;
-static uint32_t clean[BUCKETS]; /* first run of each length 1 .. 64, then of each power of two above */
-static uint32_t dirty[DIRTY_MAX];
+static uint32_t clean[BUCKETS];   /* first run of each length 1 .. 64, then of each power of two above */
+static uint32_t dirty[DIRTY_MAX]; /* first runs, the oldest in front */
 static unsigned dirty_count;
 static size_t dirty_bytes;
 static volatile word_t free_spans;
@@ -86,7 +85,7 @@ static uint32_t take_clean(uint32_t count) {
 
 static uint32_t remove_dirty(unsigned at) {
   uint32_t first = dirty[at], count = span_at(first)->run;
-  dirty[at] = dirty[--dirty_count];
+  for (dirty_count--; at < dirty_count; at++) dirty[at] = dirty[at + 1];
   dirty_bytes -= span_at(first)->run_dirty;
   span_at(first)->dirty = span_at(first + count - 1)->dirty = SPAN_BYTES; /* whoever finds them free after a fork */
   span_set_state(span_at(first), SPAN_FREE);
@@ -154,7 +153,7 @@ uint32_t runs_take_single(void) {
 static bool give_dirty(uint32_t first, uint32_t count) {
   span *s = span_at(first), *last = span_at(first + count - 1);
   if (dirty_count == DIRTY_MAX) return false;
-  if (dirty_bytes + s->run_dirty > DIRTY_BYTES_MAX && options.purge_delay_ms >= 0) return false;
+  if (dirty_bytes + s->run_dirty > RUNS_WARM_BYTES && options.purge_delay_ms >= 0) return false;
   s->run = count;
   s->run_clean = last->run_clean = 0;
   s->run_head = last->run_head = first;
@@ -196,8 +195,7 @@ bool runs_extend(uint32_t end, uint32_t count) {
 uint32_t runs_take_dirty(uint32_t now, uint32_t age) {
   uint32_t first = 0;
   lock_take(&lock);
-  for (unsigned i = 0; i < dirty_count && first == 0; i++)
-    if (span_is_old(span_at(dirty[i]), now, age)) first = remove_dirty(i);
+  if (dirty_count > 0 && span_is_old(span_at(dirty[0]), now, age)) first = remove_dirty(0);
   if (first != 0) word_store_relaxed(&free_spans, word_load_relaxed(&free_spans) - span_at(first)->run);
   lock_give(&lock);
   return first;

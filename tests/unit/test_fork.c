@@ -204,8 +204,8 @@ static void *dirty_block(size_t size) {
 
 static void empty_large_blocks(void) {
   void *a = dirty_block(7 * MB), *b = dirty_block(70 * MB);
-  scalloc_free(b); /* too much for the warm cache: purged */
-  scalloc_free(a); /* warm */
+  scalloc_free(b); /* warm, both */
+  scalloc_free(a);
   scalloc_purge();
 }
 

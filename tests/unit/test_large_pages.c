@@ -1,5 +1,6 @@
 /* test_large_pages.c - the pages of blocks above 1 MB: what they are charged for, when they go back, whether they are zero. */
 #include "large_take.h"
+#include "pool.h"
 
 #include "purge.h"
 #include "runs.h"
@@ -77,18 +78,48 @@ static void a_fresh_run_and_a_purged_one_are_zero_a_warm_one_is_not_said_to_be(v
 
 static void a_run_too_big_for_the_warm_cache_is_purged_at_once(void) {
   unit_arena((size_t)1 << 30);
-  large_release(take(65 * MB, 1));
+  large_release(take(257 * MB, 1));
   CHECK_INT(os_fake_calls(OS_PURGE), ==, 1);
-  CHECK_INT(os_fake_bytes(OS_PURGE), ==, 66 * MB);
-  CHECK_INT(runs_spans(), ==, 33);
+  CHECK_INT(os_fake_bytes(OS_PURGE), ==, 258 * MB);
+  CHECK_INT(runs_spans(), ==, 129);
 }
 
-/* A block of 100 MB, too much for the warm cache, given back while the OS keeps its pages. */
-static void release_100_mb_in_vain(void) {
-  CHECK(scalloc_option_set("SCALLOC_LIMIT_BYTES", 200 << 20));
-  unit_arena((size_t)256 << 20);
-  span *s = take(100 * MB, 1);
-  memset(span_start(s), 0xa5, 100 * MB);
+static void the_oldest_run_makes_room_in_the_warm_cache(void) {
+  unit_arena((size_t)1 << 30);
+  span *a = take(101 * MB, 1), *b = take(99 * MB, 1), *c = take(90 * MB, 1);
+  large_release(a);
+  large_release(b);
+  CHECK_INT(os_fake_calls(OS_PURGE), ==, 0);
+  large_release(c); /* 290 MB */
+  CHECK_INT(os_fake_calls(OS_PURGE), ==, 1);
+  CHECK_INT(os_fake_bytes(OS_PURGE), ==, 102 * MB);
+  CHECK_INT(stats_now().committed, ==, 189 * MB);
+  CHECK(take(90 * MB, 1) == c);
+  CHECK(take(99 * MB, 1) == b);
+  check_heap();
+}
+
+/* As many runs as the cache holds, and one more: the OS keeps the pages of the oldest, whose spans are the pool's now. */
+static void one_that_the_os_keeps_makes_room_too(void) {
+  span *held[65];
+  unit_arena((size_t)1 << 30);
+  for (int i = 0; i < 65; i++) held[i] = take(3 * MB, 1);
+  for (int i = 0; i < 64; i++) large_release(held[i]);
+  os_fake_refuse(OS_PURGE, 1, false);
+  large_release(held[64]);
+  size_t dirty;
+  CHECK_INT(pool_count(&dirty), ==, 2);
+  CHECK_INT(dirty, ==, 3 * MB);
+  CHECK_INT(runs_spans(), ==, 128);
+  check_heap();
+}
+
+/* A block of 300 MB, too much for the warm cache, given back while the OS keeps its pages. */
+static void release_300_mb_in_vain(void) {
+  CHECK(scalloc_option_set("SCALLOC_LIMIT_BYTES", 600 << 20));
+  unit_arena((size_t)768 << 20);
+  span *s = take(300 * MB, 1);
+  memset(span_start(s), 0xa5, 300 * MB);
   os_fake_refuse(OS_PURGE, 1, true);
   large_release(s);
   check_heap();
@@ -96,11 +127,11 @@ static void release_100_mb_in_vain(void) {
 
 static void if_the_os_keeps_the_pages_the_run_becomes_spans_of_the_pool(void) {
   bool zeroed;
-  release_100_mb_in_vain();
-  CHECK_INT(stats_now().committed, ==, 100 * MB);
+  release_300_mb_in_vain();
+  CHECK_INT(stats_now().committed, ==, 300 * MB);
   os_fake_refuse(OS_PURGE, 0, false);
   for (int i = 0; i < 2; i++) {
-    span *s = large_take(80 * MB, 1, false, &zeroed);
+    span *s = large_take(240 * MB, 1, false, &zeroed);
     CHECK(s != NULL); /* the second one out of the pool's spans */
     check_zero_if_said(s, zeroed);
   }
@@ -108,11 +139,11 @@ static void if_the_os_keeps_the_pages_the_run_becomes_spans_of_the_pool(void) {
 }
 
 static void pages_the_os_keeps_stay_charged(void) {
-  release_100_mb_in_vain();
-  CHECK_INT(unit_charge_left(), ==, 100 * MB);
+  release_300_mb_in_vain();
+  CHECK_INT(unit_charge_left(), ==, 300 * MB);
   os_fake_refuse(OS_PURGE, 0, false);
   purge_all();
-  CHECK_INT(unit_charge_left(), ==, 200 * MB);
+  CHECK_INT(unit_charge_left(), ==, 600 * MB);
 }
 
 static void so_do_pages_that_are_never_purged(void) {
@@ -193,8 +224,8 @@ UNIT_MAIN(CASE(a_block_is_charged_for_its_pages), CASE(beyond_the_limit_is_refus
           CASE(a_growth_without_room_charges_nothing), CASE(a_block_refused_by_the_limit_has_no_dirty_pages),
           CASE(the_warm_cache_makes_room_before_a_refusal),
           CASE(a_fresh_run_and_a_purged_one_are_zero_a_warm_one_is_not_said_to_be),
-          CASE(a_run_too_big_for_the_warm_cache_is_purged_at_once),
-          CASE(if_the_os_keeps_the_pages_the_run_becomes_spans_of_the_pool), CASE(pages_the_os_keeps_stay_charged),
-          CASE(so_do_pages_that_are_never_purged), CASE(a_purged_run_has_no_dirty_pages),
+          CASE(a_run_too_big_for_the_warm_cache_is_purged_at_once), CASE(the_oldest_run_makes_room_in_the_warm_cache),
+          CASE(one_that_the_os_keeps_makes_room_too), CASE(if_the_os_keeps_the_pages_the_run_becomes_spans_of_the_pool),
+          CASE(pages_the_os_keeps_stay_charged), CASE(so_do_pages_that_are_never_purged), CASE(a_purged_run_has_no_dirty_pages),
           CASE(a_refused_purge_and_a_full_warm_cache_lose_nothing), CASE(nor_for_an_aligned_block),
           CASE(contents_are_zero_whenever_they_are_said_to_be))

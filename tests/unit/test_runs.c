@@ -160,14 +160,29 @@ static void the_warm_cache_holds_64_runs(void) {
   CHECK(give_warm(one_more, 1, PAGE));
 }
 
-static void the_warm_cache_holds_64_mb_of_dirty_pages(void) {
-  uint32_t a = row(20), b = row(20), c = row(20);
-  CHECK(give_warm(a, 20, 32 * MB));
-  CHECK(give_warm(b, 20, 31 * MB));
-  CHECK(!give_warm(c, 20, 1 * MB + 1));
-  CHECK(give_warm(c, 20, 1 * MB));
-  check_run(runs_take(1, 31 * MB, false), b, 20, false);
-  CHECK(give_warm(b, 20, 31 * MB));
+static void the_warm_cache_holds_256_mb_of_dirty_pages(void) {
+  uint32_t a = row(80), b = row(80), c = row(80);
+  CHECK(give_warm(a, 80, 128 * MB));
+  CHECK(give_warm(b, 80, 127 * MB));
+  CHECK(!give_warm(c, 80, 1 * MB + 1));
+  CHECK(give_warm(c, 80, 1 * MB));
+  check_run(runs_take(1, 127 * MB, false), b, 80, false);
+  CHECK(give_warm(b, 80, 127 * MB));
+}
+
+static void the_oldest_is_taken_first_to_be_purged_whatever_left_the_cache_between(void) {
+  enum { ROWS = 5 };
+  uint32_t at[ROWS];
+  for (unsigned i = 0; i < ROWS; i++) {
+    os_fake_set_clock(1000 + 100 * i);
+    give_warm(at[i] = row(2), 2, (i + 1) * PAGE);
+  }
+  check_run(runs_take(2, 2 * PAGE, false), at[1], 2, false);
+  CHECK_INT(runs_take_dirty(2000, 0), ==, at[0]);
+  os_fake_set_clock(2000);
+  give_warm(at[0], 2, PAGE);
+  for (unsigned i = 2; i < ROWS; i++) CHECK_INT(runs_take_dirty(2000, 0), ==, at[i]);
+  CHECK_INT(runs_take_dirty(2000, 0), ==, at[0]);
 }
 
 static void age_decides_what_is_taken_to_be_purged(void) {
@@ -280,7 +295,8 @@ UNIT_MAIN(CASE(there_is_nothing_at_first), CASE(a_clean_run_is_cut_to_the_length
           CASE(a_growing_block_gets_the_dirtiest), CASE(far_more_dirty_than_needed_is_left_to_others),
           CASE(a_warm_run_that_is_too_short_is_passed_over), CASE(a_warm_run_comes_before_a_clean_one),
           CASE(the_shortest_clean_run_that_fits_is_cut), CASE(a_run_in_use_is_extended_from_the_front_of_the_next),
-          CASE(the_warm_cache_holds_64_runs), CASE(the_warm_cache_holds_64_mb_of_dirty_pages),
+          CASE(the_warm_cache_holds_64_runs), CASE(the_warm_cache_holds_256_mb_of_dirty_pages),
+          CASE(the_oldest_is_taken_first_to_be_purged_whatever_left_the_cache_between),
           CASE(age_decides_what_is_taken_to_be_purged), CASE(the_clock_may_wrap),
           CASE(what_was_freed_after_the_purger_looked_at_the_clock_is_not_old),
           CASE(a_single_span_is_never_cut_from_a_longer_warm_run), CASE(a_reset_forgets_all_runs),
