@@ -77,6 +77,8 @@ span_model *span_new(world *w, scalloc_rt_span number, const scalloc_rt_span_inf
 void span_end(span_model *s) {
   for (uint32_t i = 0; i < s->info.blocks; i++)
     if (s->block[i].life == LIVE) block_died(s->of, s, i, GONE);
+  for (unsigned n = 0; n < MUTATORS; n++) /* the number may come again, for another's block */
+    if (s->of->mutator[n].fresh == s->number) s->of->mutator[n].fresh = 0;
   for (uintptr_t key = first_key(s); key <= last_key(s); key++) *entry(key) = NULL;
   free(s->block);
   free(s);
