@@ -86,7 +86,7 @@ static void read_options(int argc, char **argv) {
 
 /* Every thread of the program, the clock around them. Returns blocks allocated. */
 static uint64_t timed(double *seconds) {
-  load_thread *all = calloc(load_threads, sizeof *all);
+  load_thread *all = aligned_alloc(LOAD_APART, load_threads * sizeof *all);
   if (!all) program_fail("threads", errno);
   for (unsigned i = 0; i < load_threads; i++) all[i] = (load_thread){.index = i, .random = 88172645463325252u + 7919u * i};
   pthread_barrier_init(&start, NULL, load_threads);

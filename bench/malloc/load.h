@@ -12,11 +12,14 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+/* Threads share no line of the cache, nor a pair of lines that are fetched together: that would be the load's, not malloc's. */
+enum { LOAD_APART = 128 };
+
 typedef struct {
-  unsigned index;      /* of the thread, from 0 */
-  uint64_t random;     /* its own sequence, for program_random */
-  uint64_t operations; /* work adds what it did: blocks allocated */
-  void *own;           /* the program's */
+  _Alignas(LOAD_APART) unsigned index; /* of the thread, from 0 */
+  uint64_t random;                     /* its own sequence, for program_random */
+  uint64_t operations;                 /* work adds what it did: blocks allocated */
+  void *own;                           /* the program's */
 } load_thread;
 
 typedef struct {
