@@ -1,5 +1,6 @@
 # blocks.sh SOURCE FOLDER: the code blocks of all documents below SOURCE, each in a file FOLDER/DOCUMENT:LINE.KIND, with "," for the
-# "/" of the document's path. A block says of what kind it is: c, sh, lua, "lua types" (as lua, on a heap that notes types), or text.
+# "/" of the document's path. A block says of what kind it is: c, cpp, sh, lua, "lua types" (as lua, on a heap that notes types),
+# or text.
 cd "$1" || exit 1
 find -L . -name '*.md' -not -path './build*' -not -path './.git/*' | sed 's,^\./,,' | sort | while read -r document; do
   awk -v document="$document" -v path="$2/$(echo "$document" | tr / ,)" '
@@ -9,7 +10,7 @@ find -L . -name '*.md' -not -path './build*' -not -path './.git/*' | sed 's,^\./
       match($0, /^ */)
       indent = RLENGTH
       kind = substr($0, indent + 4)
-      if (kind !~ /^(c|sh|lua|lua types|text)$/) printf "FAILED: %s:%d: a block of kind \"%s\"\n", document, NR, kind
+      if (kind !~ /^(c|cpp|sh|lua|lua types|text)$/) printf "FAILED: %s:%d: a block of kind \"%s\"\n", document, NR, kind
       sub(/ /, "_", kind)
       file = path ":" NR "." kind
       printf "" > file

@@ -2,6 +2,7 @@
 #
 # c: compiled without a warning and run, as it is if it has a main, else as the statements of a function (fragment.h). Those of
 #    docs/lua.md are the test docs.lua.
+# cpp: whole programs, compiled as C++17 where there is a C++ compiler, and run.
 # lua: run by scalloc-lua; what stands behind "-->" is the beginning of what it prints.
 # sh: the blocks of a document are one session, in a folder that looks like the root of the sources. That of README.md begins without
 #    a build, and ends with scalloc installed in the home directory; the others find the build of this test. Each line is a command
@@ -56,6 +57,14 @@ for block in blocks/*.c; do
     } >whole.c
   fi
   "$compiler" -std=$standard -Wall -Wextra -Wpedantic -Werror -Wno-unused $include whole.c -o whole $libraries >log 2>&1 ||
+    { complain "$(name_of "$block") does not compile" log; continue; }
+  timeout 60 ./whole >log 2>&1 || complain "$(name_of "$block"): the program ends with $?" log
+done
+
+# ---- cpp
+for block in blocks/*.cpp; do
+  command -v c++ >/dev/null && [ -e "$block" ] || continue
+  c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror $include "$block" -o whole "$@" >log 2>&1 ||
     { complain "$(name_of "$block") does not compile" log; continue; }
   timeout 60 ./whole >log 2>&1 || complain "$(name_of "$block"): the program ends with $?" log
 done

@@ -35,6 +35,10 @@ print(6 * 7)      --> 42
 cc program.c && ./a.out
 sh tool --fast    # minutes
 ```
+```cpp
+#include <scalloc/scalloc.hpp>
+int main() { return scalloc::allocator<int>() == scalloc::allocator<long>() ? 0 : 1; }
+```
 DOCUMENT
 }
 
@@ -62,11 +66,15 @@ fault() {
 }
 
 sources
-judge 0 '4 blocks are good'
+judge 0 '5 blocks are good'
 fault 'return 0' 'return 3' 'FAILED: README.md:2: the program ends with 3'
 fault 'return 0' 'return nothing' 'FAILED: README.md:2 does not compile'
 fault 'scalloc_malloc(' 'scalloc_alloc(' 'FAILED: README.md:6 does not compile'
 fault 'scalloc_free(p)' 'abort()' 'FAILED: README.md:6: the program ends with'
+if command -v c++ >/dev/null; then
+  fault '0 : 1' '4 : 1' 'FAILED: README.md:16: the program ends with 4'
+  fault 'allocator<long>' 'allocator<nothing>' 'FAILED: README.md:16 does not compile'
+fi
 fault '6 \* 7' '6 * 8' 'FAILED: README.md:9 prints something else'
 fault 'print(' 'prin(' 'FAILED: README.md:9'
 fault '[.]/a.out' './b.out' 'README.md:13 fails'

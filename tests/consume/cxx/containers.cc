@@ -47,6 +47,28 @@ static void a_heap_is_for_its_containers() {
         scalloc::allocator<int>(one) != scalloc::allocator<int>());
 }
 
+// The heap that was moved from ends first: nothing of the other container may be in it.
+static void a_container_keeps_its_heap() {
+  scalloc::heap stays;
+  vector_of<text> texts{scalloc::allocator<text>(stays)};
+  std::map<int, int, std::less<>, scalloc::allocator<std::pair<const int, int>>> squares{
+      scalloc::allocator<std::pair<const int, int>>(stays)};
+  {
+    scalloc::heap ends;
+    vector_of<text> from(100, text(200, 'a', scalloc::allocator<char>(stays)), scalloc::allocator<text>(ends));
+    auto other = decltype(squares)(scalloc::allocator<std::pair<const int, int>>(ends));
+    for (int i = 0; i < 1000; i++) other[i] = i * i;
+    texts = std::move(from);
+    squares = std::move(other);
+  }
+  CHECK(heap_of(texts.data()) == stays.get() && heap_of(texts[99].data()) == stays.get() && texts[99] == texts[0]);
+  CHECK(heap_of(&squares.begin()->second) == stays.get() && squares.size() == 1000 && squares[999] == 999 * 999);
+  vector_of<text> more(50, text(200, 'b', scalloc::allocator<char>(stays)), scalloc::allocator<text>(stays));
+  const text *block = more.data();
+  texts.swap(more);
+  CHECK(texts.data() == block && more.size() == 100);
+}
+
 static void a_heap_moves_and_ends_at_once() {
   scalloc::heap first;
   scalloc_heap *itself = first.get();
@@ -54,8 +76,18 @@ static void a_heap_moves_and_ends_at_once() {
   CHECK(second.get() == itself && first.get() == nullptr);
   for (int i = 0; i < 100000; i++) CHECK(scalloc_heap_malloc(second.get(), 100) != nullptr);
   first = std::move(second);
-  CHECK(first.get() == itself);
+  CHECK(first.get() == itself && second.get() == nullptr);
+  scalloc::heap third;
+  const void *ended = scalloc_heap_malloc(third.get(), 5000000);
+  CHECK(heap_of(ended) == nullptr); // of large blocks it is not known
+  third = std::move(first);
+  scalloc_block block{};
+  CHECK(third.get() == itself && (!scalloc_find(ended, &block) || !block.live));
 }
+
+static_assert(std::is_constructible<scalloc::allocator<int>, const scalloc::heap &>::value &&
+                  !std::is_constructible<scalloc::allocator<int>, scalloc::heap>::value,
+              "no allocator on a heap that ends at once");
 
 static void wide_types_are_aligned() {
   struct alignas(128) line {
@@ -67,18 +99,26 @@ static void wide_types_are_aligned() {
   CHECK(heap_of(given.data()) == heap.get());
 }
 
-static void without_memory_it_throws() {
-  scalloc::allocator<int> numbers;
-  scalloc::allocator<long double> wide;
-  for (std::size_t count : {SIZE_MAX, SIZE_MAX / 8, static_cast<std::size_t>(PTRDIFF_MAX)}) {
-    bool thrown = false;
-    try {
-      wide.deallocate(wide.allocate(count), count);
-    } catch (const std::bad_alloc &) {
-      thrown = true;
-    }
-    CHECK(thrown);
+template <class T> static bool throws(scalloc::allocator<T> allocator, std::size_t count) {
+  try {
+    allocator.deallocate(allocator.allocate(count), count);
+    return false;
+  } catch (const std::bad_alloc &) {
+    return true;
   }
+}
+
+static void without_memory_it_throws() {
+  struct alignas(64) line {
+    char bytes[64];
+  };
+  scalloc::heap heap;
+  // Products that overflow; sizes above PTRDIFF_MAX; and those that scalloc itself has to refuse.
+  for (std::size_t count : {SIZE_MAX, SIZE_MAX / 8, static_cast<std::size_t>(PTRDIFF_MAX), SIZE_MAX / 16, SIZE_MAX / 32}) {
+    CHECK(throws(scalloc::allocator<long double>(), count) && throws(scalloc::allocator<long double>(heap), count));
+    CHECK(throws(scalloc::allocator<line>(), count / 4) && throws(scalloc::allocator<line>(heap), count / 4));
+  }
+  scalloc::allocator<int> numbers;
   int *block = numbers.allocate(1);
   numbers.deallocate(block, 1);
 }
@@ -86,6 +126,7 @@ static void without_memory_it_throws() {
 int main() {
   containers_have_blocks_of_the_thread();
   a_heap_is_for_its_containers();
+  a_container_keeps_its_heap();
   a_heap_moves_and_ends_at_once();
   wide_types_are_aligned();
   without_memory_it_throws();
