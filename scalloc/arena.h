@@ -4,9 +4,9 @@
  *   [ guard | span table: a slot per span | guard | heap structures | guard | arena: virtual spans of 2 MB ]
  *
  * Tracked builds have two zones more in front of the arena: notes, 32 bits for each granule of 8 bytes (link.h), and the live
- * map, one bit for each (live.h). The zones are reserved without access and opened from the left in steps, so the number of mappings stays constant.
- * Nothing is ever given back to the OS as address space; a slot or a heap structure, once opened, stays readable for the life
- * of the process. Index 0 is never handed out and means "none"; its slot is the signpost (signpost.h).
+ * map, one bit for each (live.h). The zones are reserved without access and opened from the left in steps, so the number of
+ * mappings stays constant. Nothing is ever given back to the OS as address space; a slot or a heap structure, once opened, stays
+ * readable for the life of the process. Index 0 is never handed out and means "none"; its slot is the signpost (signpost.h).
  */
 #ifndef SCALLOC_ARENA_H
 #define SCALLOC_ARENA_H

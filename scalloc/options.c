@@ -1,6 +1,7 @@
 /*
  * options.c - parses SCALLOC_* without stdio, locale or allocation. A value that cannot be read is reported in one line and
- * ignored. Those of tracked builds are accepted by all, without effect in a plain one. Written before the first allocation by one thread, read-only afterwards.
+ * ignored. Those of tracked builds are accepted by all, without effect in a plain one. Written before the first allocation by one
+ * thread, read-only afterwards.
  */
 #include "options.h"
 

@@ -143,6 +143,7 @@ __attribute__((destructor)) static void report_at_exit(void) {
     n = scalloc_stats_prometheus(text, sizeof text - 1);
   else
     n = options.stats == STATS_TEXT ? stats_text(text, sizeof text - 1) : scalloc_stats_json(text, sizeof text - 1);
+  if (n == 0) return; /* printing failed */
   if (n >= sizeof text - 1) n = sizeof text - 2;
   if (text[n - 1] != '\n') text[n++] = '\n';
   os_write_stderr(text, n);

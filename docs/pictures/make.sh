@@ -1,8 +1,8 @@
 #!/bin/sh
 # usage: docs/pictures/make.sh [BUILD [FOLDER]]
-# Makes the pictures of this folder anew, in FOLDER if it is given, with the programs of BUILD (build unless given) and Debian's chromium without a window:
-# heap-map.png, what scalloc-lua --heap-map shows; spans.png, scalloc-top --html; terminal.svg, scalloc-top in a terminal. Of a Lua
-# program that makes tables and texts, lets go of two in three, and makes others.
+# Makes the pictures of this folder anew, in FOLDER if it is given, with the programs of BUILD (build unless given) and Debian's
+# chromium without a window: heap-map.png, what scalloc-lua --heap-map shows; spans.png, scalloc-top --html; terminal.svg,
+# scalloc-top in a terminal. Of a Lua program that makes tables and texts, lets go of two in three, and makes others.
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd) || exit 1
 bin=$(CDPATH='' cd -- "${1-$root/build}/bin" && pwd) || exit 1
 folder=$(CDPATH='' cd -- "${2-$root/docs/pictures}" && pwd) || exit 1
@@ -28,8 +28,8 @@ END
 
 # picture NAME PAGE WIDTH,HEIGHT
 picture() {
-  HOME=$work timeout 60 $browser --headless --no-sandbox --disable-gpu --hide-scrollbars --disable-lcd-text --force-device-scale-factor=0.75 --font-render-hinting=none \
-    --user-data-dir="$work/profile" \
+  HOME=$work timeout 60 $browser --headless --no-sandbox --disable-gpu --hide-scrollbars --disable-lcd-text \
+    --force-device-scale-factor=0.75 --font-render-hinting=none --user-data-dir="$work/profile" \
     --window-size="$3" --screenshot="$work/$1.png" "file://$work/$2" >/dev/null 2>&1 && [ -s "$1.png" ] || exit 1
   cp "$1.png" "$folder/"
 }
@@ -49,7 +49,8 @@ sed 's/&/\&amp;/g; s/</\&lt;/g' text | awk '
   { line[NR] = substr($0, 1, 104) }
   END {
     height = NR * 16 + 28
-    printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 850 %d\" role=\"img\" aria-label=\"scalloc-top in a terminal\">\n", height
+    printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 850 %d\" role=\"img\" ", height
+    print "aria-label=\"scalloc-top in a terminal\">"
     printf "<rect width=\"850\" height=\"%d\" rx=\"8\" fill=\"#1d2330\"/>\n", height
     print "<g font-family=\"ui-monospace,monospace\" font-size=\"12.6\" fill=\"#d8dee9\">"
     for (i = 1; i <= NR; i++) {
@@ -58,8 +59,9 @@ sed 's/&/\&amp;/g; s/</\&lt;/g' text | awk '
       printf "<text x=\"18\" y=\"%d\" textLength=\"%.1f\">%s</text>\n", i * 16 + 12, length(text) * 7.6, kept(text)
       if (bar == "") continue
       full = gsub(/#/, "", bar) * 6
-      printf "<rect x=\"%.1f\" y=\"%d\" width=\"120\" height=\"9\" fill=\"#3a4560\"/><rect x=\"%.1f\" y=\"%d\" width=\"%d\" height=\"9\" fill=\"#3b82c4\"/>\n",
-        18 + length(text) * 7.6, i * 16 + 4, 18 + length(text) * 7.6, i * 16 + 4, full
+      x = 18 + length(text) * 7.6
+      printf "<rect x=\"%.1f\" y=\"%d\" width=\"120\" height=\"9\" fill=\"#3a4560\"/>", x, i * 16 + 4
+      printf "<rect x=\"%.1f\" y=\"%d\" width=\"%d\" height=\"9\" fill=\"#3b82c4\"/>\n", x, i * 16 + 4, full
     }
     print "</g>\n</svg>"
   }' >"$folder/terminal.svg"
