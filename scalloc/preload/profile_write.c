@@ -63,7 +63,7 @@ static void put_maps(output *out) {
 
 /* ---- folded stacks --------------------------------------------------------------------------------------------------------- */
 
-/* The function of a return address: its name, or where in which file it is; without the two characters that mean something. */
+/* The function of a return address: its name, or where in which file it is; without what means something between them. */
 static char *put_name(char *at, size_t room, uintptr_t address) {
   Dl_info info;
   if (dladdr((void *)(address - 1), &info) == 0)
@@ -76,7 +76,7 @@ static char *put_name(char *at, size_t room, uintptr_t address) {
              (unsigned long long)(address - 1 - (uintptr_t)info.dli_fbase));
   }
   for (; *at; at++)
-    if (*at == ';' || *at == ' ') *at = '_';
+    if (*at == ';' || (unsigned char)*at <= ' ' || *at == 0x7f) *at = '_';
   return at;
 }
 

@@ -41,6 +41,12 @@ awk '!/^[^; ]+(;[^; ]+)* [0-9]+$/ { print "no folded stack: " $0; bad = 1 }
   END { if (sum < 101e6 || sum > 115e6 || named < sum / 2) { print sum " bytes, not 108 MB, or " named " by way of libc"; bad = 1 } exit bad }' \
   sites.collapsed || failed=1
 
+# Nothing in a name makes another line, another frame, or other fields.
+odd=$(printf 'two\nsites;x\t y\177')
+cp "$two_sites" "$odd" && "$run" --profile=odd.collapsed "./$odd" work >/dev/null || complain "an odd name: status $?"
+awk '!/^[^; ]+(;[^; ]+)* [0-9]+$/ { print "no folded stack: " $0; bad = 1 } /;two_sites_x__y_\+0x[0-9a-f]+/ { named++ }
+  END { exit bad || !named }' odd.collapsed || { complain "an odd name"; head -n 3 odd.collapsed; }
+
 if command -v google-pprof >/dev/null; then
   "$run" --profile=sites.heap "$two_sites" work >/dev/null
   google-pprof --text --cum --inuse_space "$two_sites" sites.heap >table 2>/dev/null
