@@ -7,7 +7,8 @@
 # sh: the blocks of a document are one session, in a folder that looks like the root of the sources. That of README.md begins without
 #    a build, and ends with scalloc installed in the home directory; the others find the build of this test. Each line is a command
 #    and must succeed. ctest only lists, and must find something. commands.txt names other exceptions.
-# A block of text is not looked at.
+# A block of text is not looked at. Those of C, C++ and Lua come first, each by itself; then the sessions, whose blocks run as they
+# are printed.
 source=$1 build=$2 compiler=$3
 shift 3
 work=$build/docs-code
