@@ -3,6 +3,8 @@
  */
 #include "html.h"
 
+#include <stdint.h>
+
 static const char style[] =
     ":root{color-scheme:light dark;--bg:#fbfbfa;--card:#fff;--line:#dcdcd8;--text:#1c1d1f;--soft:#63656b;--accent:#2563a8;"
     "--accent-soft:#a9c8ea;--track:#ecebe7}\n"
@@ -61,6 +63,10 @@ html_figure html_bytes(double bytes) {
   for (; (bytes >= 1000 || bytes <= -1000) && unit < 4; unit++) bytes /= 1024;
   snprintf(f.text, sizeof f.text, unit == 0 || bytes >= 100 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
   return f;
+}
+
+html_figure html_bytes_or(size_t bytes, const char *unknown) {
+  return bytes == SIZE_MAX ? html_word(unknown) : html_bytes((double)bytes);
 }
 
 html_figure html_count(unsigned long long count) {

@@ -11,9 +11,10 @@ typedef struct {
   char text[32];
 } html_figure;
 
-html_figure html_bytes(double bytes);             /* "12.3 MB"; a KB is 1024 bytes */
-html_figure html_word(const char *word);          /* as it is, cut where it is too long */
-html_figure html_count(unsigned long long count); /* "1,234,567" */
+html_figure html_bytes(double bytes);                         /* "12.3 MB"; a KB is 1024 bytes */
+html_figure html_bytes_or(size_t bytes, const char *unknown); /* the word where they are SIZE_MAX */
+html_figure html_word(const char *word);                      /* as it is, cut where it is too long */
+html_figure html_count(unsigned long long count);             /* "1,234,567" */
 
 /* Of the whole, 0 where there is nothing. */
 double html_percent(double part, double whole);

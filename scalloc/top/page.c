@@ -1,7 +1,6 @@
 /*
  * page.c - the picture as a page: what the memory is spent on, every span as a square, states and sizes of blocks.
  */
-#include "html.h"
 #include "report.h"
 
 enum { SQUARE = 17, PITCH = 20, PER_ROW = 52, SQUARES = 2080 };
@@ -31,8 +30,6 @@ static const char style[] =
     "u{display:block;min-width:2px;background:var(--accent-soft)}\n.s{color:var(--soft)}\n"
     "</style>\n";
 
-static html_figure figure_of(size_t bytes) { return bytes == SIZE_MAX ? html_word("?") : html_bytes((double)bytes); }
-
 static html_figure percent_figure(double percent) {
   html_figure f;
   snprintf(f.text, sizeof f.text, "%.0f %%", percent);
@@ -41,14 +38,14 @@ static html_figure percent_figure(double percent) {
 
 static void put_tiles(FILE *file, const picture *p, const target *t) {
   fputs("<div class=\"tiles\">\n", file);
-  html_tile(file, "live in blocks", figure_of(p->all.live));
-  html_tile(file, "committed", figure_of(p->all.committed));
+  html_tile(file, "live in blocks", html_bytes_or(p->all.live, "?"));
+  html_tile(file, "committed", html_bytes_or(p->all.committed, "?"));
   html_tile(file, "occupancy", percent_figure(picture_occupancy(&p->all)));
-  html_tile(file, "heap in memory", figure_of(p->all.resident));
-  html_tile(file, "process in memory", figure_of(t->rss));
-  html_tile(file, "its peak", figure_of(t->rss_peak));
+  html_tile(file, "heap in memory", html_bytes_or(p->all.resident, "?"));
+  html_tile(file, "process in memory", html_bytes_or(t->rss, "?"));
+  html_tile(file, "its peak", html_bytes_or(t->rss_peak, "?"));
   html_tile(file, "spans ever used", html_count(p->all.spans));
-  html_tile(file, "limit of the heap", t->limit ? figure_of(t->limit) : html_word("none"));
+  html_tile(file, "limit of the heap", t->limit ? html_bytes_or(t->limit, "?") : html_word("none"));
   fputs("</div>\n", file);
 }
 
@@ -80,7 +77,7 @@ static void put_shares(FILE *file, const picture *p) {
     if (shares[i].bytes == 0) continue;
     fputs("<span>", file);
     html_dot(file, shares[i].colour);
-    fprintf(file, "%s <b>%s</b></span>", shares[i].name, figure_of(shares[i].bytes).text);
+    fprintf(file, "%s <b>%s</b></span>", shares[i].name, html_bytes_or(shares[i].bytes, "?").text);
   }
   fprintf(file, "<span>purged: <b>%s spans</b>, no memory</span></div>\n</section>\n",
           html_count(p->kinds[PICTURE_PURGED].spans).text);
@@ -110,8 +107,8 @@ static void put_title(FILE *file, const picture_span *s) {
   if (s->kind <= PICTURE_REUSABLE)
     fprintf(file, ", %zu of %zu blocks of %zu bytes live", s->sum.blocks, s->sum.room, class_size(s->class_index));
   if (s->kind == PICTURE_NURSERY) fprintf(file, ", %zu of %zu cells in use", s->sum.blocks, s->sum.room);
-  if (s->kind == PICTURE_LARGE) fprintf(file, ", %s", figure_of(s->sum.live).text);
-  fprintf(file, ", %s committed</title>", figure_of(s->sum.committed).text);
+  if (s->kind == PICTURE_LARGE) fprintf(file, ", %s", html_bytes_or(s->sum.live, "?").text);
+  fprintf(file, ", %s committed</title>", html_bytes_or(s->sum.committed, "?").text);
 }
 
 static void put_square(FILE *file, size_t at, const picture_span *s) {
@@ -171,9 +168,9 @@ static void put_states(FILE *file, const picture *p) {
     html_dot(file, kinds[kind].colour);
     fprintf(file, "%s</td>", picture_names[kind]);
     put_number(file, html_count(sum->spans));
-    put_number(file, kind == PICTURE_LENT ? html_word("?") : figure_of(sum->live));
-    put_number(file, figure_of(sum->committed));
-    put_number(file, figure_of(sum->resident));
+    put_number(file, kind == PICTURE_LENT ? html_word("?") : html_bytes_or(sum->live, "?"));
+    put_number(file, html_bytes_or(sum->committed, "?"));
+    put_number(file, html_bytes_or(sum->resident, "?"));
     fprintf(file, "<td class=\"s\">%s</td></tr>\n", kinds[kind].what);
   }
   fputs("</table>\n</section>\n", file);
@@ -188,9 +185,9 @@ static void put_size(FILE *file, html_figure name, const picture_class *row, siz
   for (int kind = PICTURE_HOT; kind <= PICTURE_REUSABLE; kind++)
     put_number(file, row->by_kind[kind] ? html_count(row->by_kind[kind]) : html_word(""));
   put_number(file, html_count(sum->blocks));
-  put_number(file, figure_of(sum->live));
-  put_number(file, figure_of(sum->committed));
-  put_number(file, figure_of(sum->resident));
+  put_number(file, html_bytes_or(sum->live, "?"));
+  put_number(file, html_bytes_or(sum->committed, "?"));
+  put_number(file, html_bytes_or(sum->resident, "?"));
   put_number(file, percent_figure(picture_occupancy(sum)));
   fprintf(file,
           "<td style=\"width:24%%\"><div class=\"two\"><i style=\"width:%.2f%%\"></i><u "
@@ -223,12 +220,9 @@ static void put_sizes(FILE *file, const picture *p) {
 }
 
 void report_page(FILE *file, const picture *p, const target *t) {
-  char when[80];
-  struct tm local;
-  strftime(when, sizeof when, p->at_end ? "at its end, %F %T" : "on %F at %T", localtime_r(&p->time, &local));
   html_begin(file, t->name);
   fprintf(file, "%s<p>Process %d%s, ", style, (int)t->pid, t->tracked ? ", on the checked build" : "");
-  html_text(file, when);
+  html_text(file, report_when(p).text);
   fputs("</p>\n", file);
   put_tiles(file, p, t);
   put_shares(file, p);

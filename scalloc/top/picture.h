@@ -50,11 +50,15 @@ typedef struct {
   picture_class classes[CLASSES]; /* class_size(i) bytes each */
   picture_sum kinds[PICTURE_KINDS];
   picture_sum all;
-  time_t time; /* when it was taken */
-  bool at_end; /* by scalloc-run --heap-map, when the program ended */
+  time_t time;      /* when it was taken */
+  bool at_end;      /* by scalloc-run --heap-map, when the program ended */
+  const char *file; /* that it was kept in; NULL: it is of the process itself */
 } picture;
 
-/* Draws it anew, into what is there from before; zero at first. TARGET_FOUND, or the process is gone. Ends this one without memory. */
+/*
+ * Draws it anew, into what is there from before; zero at first. TARGET_FOUND, or the process is gone. Ends this one without
+ * memory.
+ */
 target_result picture_take(picture *p, target *t);
 void picture_free(picture *p);
 

@@ -4,17 +4,23 @@
 #include "report.h"
 
 #include <stdlib.h>
-
-#include "html.h"
+#include <string.h>
 
 enum { BAR_LEAST = 5, BAR_MOST = 20, LINE = 256, FIXED_LINES = 9 };
 
-static html_figure resident_figure(size_t bytes) { return bytes == SIZE_MAX ? html_word("-") : html_bytes((double)bytes); }
+html_figure report_when(const picture *p) {
+  html_figure f = html_word("");
+  struct tm local;
+  if (localtime_r(&p->time, &local)) strftime(f.text, sizeof f.text, p->at_end ? "at its end, %F %T" : "on %F at %T", &local);
+  return f;
+}
 
 /* ---- text ------------------------------------------------------------------------------------------------------------- */
 
 static void put_line(FILE *file, const char *line, report_room room) {
   int most = room.columns > 0 && room.columns < LINE ? (int)room.columns : LINE;
+  if ((size_t)most < strlen(line))
+    while (most > 0 && ((unsigned char)line[most] & 0xc0) == 0x80) most--; /* no part of a character */
   fprintf(file, "%.*s\n", most, line);
 }
 
@@ -29,7 +35,7 @@ static void put_row(FILE *file, const char *name, const picture_class *row, cons
     n = snprintf(line, sizeof line, "%10s %6zu %5zu %5zu %5zu ", name, row->sum.spans, row->by_kind[PICTURE_HOT],
                  row->by_kind[PICTURE_FLOATING], row->by_kind[PICTURE_REUSABLE]);
   n += snprintf(line + n, sizeof line - (size_t)n, "%11zu %8s %9s %8s", row->sum.blocks, html_bytes((double)row->sum.live).text,
-                html_bytes((double)row->sum.committed).text, resident_figure(row->sum.resident).text);
+                html_bytes((double)row->sum.committed).text, html_bytes_or(row->sum.resident, "-").text);
   if (row->sum.live > 0 || row->sum.blocks > 0) n += snprintf(line + n, sizeof line - (size_t)n, " %4.0f %% ", full);
   bool bar = (row->sum.live > 0 || row->sum.blocks > 0) && (room.columns == 0 || room.columns >= (unsigned)n + BAR_LEAST);
   if (!bar) {
@@ -47,10 +53,11 @@ static void put_row(FILE *file, const char *name, const picture_class *row, cons
 
 static void put_head(FILE *file, const picture *p, const target *t, report_room room) {
   char line[LINE];
+  if (p->file) fprintf(file, "%s: kept %s\n", p->file, report_when(p).text);
   snprintf(line, sizeof line, "process %d  %s%s", (int)t->pid, t->name, t->tracked ? "  (checked build)" : "");
   put_line(file, line, room);
   snprintf(line, sizeof line, "live %s   committed %s   resident %s   occupancy %.0f %%", html_bytes((double)p->all.live).text,
-           html_bytes((double)p->all.committed).text, resident_figure(p->all.resident).text, picture_occupancy(&p->all));
+           html_bytes((double)p->all.committed).text, html_bytes_or(p->all.resident, "-").text, picture_occupancy(&p->all));
   put_line(file, line, room);
   snprintf(line, sizeof line, "process: resident %s, peak %s, page tables %s; limit of the heap %s",
            html_bytes((double)t->rss).text, html_bytes((double)t->rss_peak).text, html_bytes((double)t->page_tables).text,

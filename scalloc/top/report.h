@@ -6,12 +6,16 @@
 
 #include <stdio.h>
 
+#include "html.h"
 #include "picture.h"
 
 typedef struct {
   unsigned rows, columns; /* 0 rows: as many as there are */
   bool bars;              /* the terminal has block characters */
 } report_room;
+
+/* "on DAY at TIME", or "at its end, DAY TIME". */
+html_figure report_when(const picture *p);
 
 /* Lines of text, none longer than the terminal is wide; the classes that hold least are left out where there is no room. */
 void report_text(FILE *file, const picture *p, const target *t, report_room room);

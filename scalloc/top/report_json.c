@@ -21,7 +21,7 @@ static void put_string(FILE *file, const char *text) {
   fputc('"', file);
   for (; *text; text++) {
     if (*text == '"' || *text == '\\') fputc('\\', file);
-    fputc(*text, file); /* no control characters: target.c */
+    fputc(*text, file); /* UTF-8 without control characters: target_clean_name */
   }
   fputc('"', file);
 }

@@ -1,6 +1,8 @@
 /*
- * report_prometheus.c - the picture in the text format of Prometheus. Names that scalloc_stats_prometheus has too mean the same,
- * but that states are told apart here which it counts together: pooled spans are free or purged.
+ * report_prometheus.c - the picture in the text format of Prometheus. Names that scalloc_stats_prometheus has too mean the same but
+ * for states that are told apart here: pooled spans are free or purged, those of young Lua heaps nursery, not hot, and those of
+ * garbage-collected runtimes lent, not hot, floating, reusable or large. Live bytes have nothing of lent spans, which only the
+ * runtime can tell, and are those of whole blocks also of checked builds.
  */
 #include "report.h"
 

@@ -6,7 +6,7 @@
 
 #include "picture.h"
 
-enum { SNAPSHOT_FORMAT = 1 }; /* of the JSON (report.c) */
+enum { SNAPSHOT_FORMAT = 1 }; /* of the JSON (report_json.c) */
 
 typedef enum {
   SNAPSHOT_READ,
@@ -15,6 +15,7 @@ typedef enum {
   SNAPSHOT_CUT,        /* it ends in the middle of a picture */
   SNAPSHOT_WRONG,      /* it has something that is no picture */
   SNAPSHOT_OTHER,      /* of another version */
+  SNAPSHOT_LARGE,      /* more than is read: 1 GB */
 } snapshot_result;
 
 /* The last picture in the file, and what of the process belongs to it, into what is zero. Ends this program without memory. */

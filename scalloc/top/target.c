@@ -23,6 +23,42 @@ bool target_read(const target *t, uintptr_t address, void *to, size_t bytes) {
   return process_vm_readv(t->pid, &here, 1, &there, 1, 0) == (ssize_t)bytes;
 }
 
+/* Bytes of the character of UTF-8 at this address of a text; 0: there is none. */
+static size_t utf8_length(const unsigned char *at) {
+  static const struct {
+    unsigned char from, upto;  /* of the first byte */
+    unsigned char least, most; /* of the second: nothing longer than it has to be, no surrogates, nothing above U+10FFFF */
+    size_t length;
+  } rows[] = {{0x00, 0x7f, 0x00, 0xff, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+              {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+              {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
+  size_t row = 0, count = sizeof rows / sizeof *rows;
+  while (row < count && (at[0] < rows[row].from || at[0] > rows[row].upto)) row++;
+  if (row == count || at[1] < rows[row].least || at[1] > rows[row].most) return 0;
+  for (size_t i = 2; i < rows[row].length; i++)
+    if ((at[i] & 0xc0) != 0x80) return 0;
+  return rows[row].length;
+}
+
+void target_clean_name(target *t) {
+  const unsigned char *from = (const unsigned char *)t->name;
+  char *to = t->name;
+  while (*from) {
+    size_t n = utf8_length(from);
+    if (n == 0) {
+      *to++ = '?';
+      while ((*++from & 0xc0) == 0x80) {
+      }
+    } else if (*from < ' ' || *from == 0x7f || (*from == 0xc2 && from[1] < 0xa0)) {
+      *to++ = ' ';
+      from += n;
+    } else {
+      while (n-- > 0) *to++ = (char)*from++;
+    }
+  }
+  *to = 0;
+}
+
 static void read_name(target *t) {
   FILE *file = open_proc(t->pid, "cmdline");
   size_t length = file ? fread(t->name, 1, sizeof t->name - 1, file) : 0;
@@ -33,9 +69,9 @@ static void read_name(target *t) {
   }
   while (length > 0 && (t->name[length - 1] == 0 || t->name[length - 1] == '\n')) length--;
   for (size_t i = 0; i < length; i++)
-    if ((unsigned char)t->name[i] < ' ' || t->name[i] == 0x7f)
-      t->name[i] = ' '; /* ends of arguments, and what a terminal would obey */
+    if (t->name[i] == 0) t->name[i] = ' '; /* ends of arguments */
   t->name[length] = 0;
+  target_clean_name(t);
 }
 
 /* The figures of /proc/PID/status, in kB there. */

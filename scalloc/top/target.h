@@ -20,7 +20,7 @@ typedef enum {
 typedef struct {
   pid_t pid;
   int pagemap;        /* file descriptor, -1: not to be had */
-  char name[64];      /* as in ps: the program and its arguments, as far as there is room */
+  char name[64];      /* as in ps: the program and its arguments, as far as there is room; clean */
   uintptr_t at;       /* of the arena_state */
   size_t limit;       /* SCALLOC_LIMIT_BYTES */
   bool tracked;       /* a checked build */
@@ -34,6 +34,9 @@ typedef struct {
 /* Looks for the arena of a process. What it opens, target_close closes, whatever the result. */
 target_result target_open(target *t, pid_t pid);
 void target_close(target *t);
+
+/* Makes the name text: UTF-8, with a ? for what is none and a space for each control character, which a terminal would obey. */
+void target_clean_name(target *t);
 
 /* Reads arena and the figures of the system anew. TARGET_FOUND, or that it is gone. */
 target_result target_refresh(target *t);

@@ -1,6 +1,6 @@
 /*
- * top.c - scalloc-top [OPTION...] PID|FILE: shows the heap of a process that runs on scalloc, or a picture of it that was kept: live
- * in a terminal, as JSON, for Prometheus, as a page.
+ * top.c - scalloc-top [OPTION...] PID|FILE: shows the heap of a process that runs on scalloc, or a picture of it that was kept:
+ * live in a terminal, as JSON, for Prometheus, as a page.
  */
 #include <errno.h>
 #include <langinfo.h>
@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "output.h"
 #include "report.h"
 #include "screen.h"
 #include "snapshot.h"
@@ -136,6 +137,7 @@ static int complain_of_file(snapshot_result result) {
       [SNAPSHOT_CUT] = "it ends in the middle of a picture",
       [SNAPSHOT_WRONG] = "not what scalloc-top --json writes",
       [SNAPSHOT_OTHER] = "of another version of scalloc-top",
+      [SNAPSHOT_LARGE] = "larger than 1 GB; keep the last lines alone",
   };
   fprintf(stderr, "scalloc-top: %s: %s\n", wanted.file, result == SNAPSHOT_UNREADABLE ? strerror(errno) : why[result]);
   return STATUS_FAILED;
@@ -161,10 +163,12 @@ static void report(FILE *file, const picture *p, const target *t) {
 }
 
 static int show_once(const picture *p, const target *t) {
-  FILE *file = wanted.output ? fopen(wanted.output, "w") : stdout;
-  if (file) report(file, p, t);
-  bool written = file && fflush(file) == 0 && !ferror(file);
-  if (file && file != stdout && fclose(file) != 0) written = false;
+  output out = {.file = stdout};
+  bool written = wanted.output == NULL || output_open(&out, wanted.output);
+  if (written) {
+    report(out.file, p, t);
+    written = wanted.output ? output_close(&out) : fflush(stdout) == 0 && !ferror(stdout);
+  }
   if (written) return 0;
   perror(wanted.output ? wanted.output : "scalloc-top: standard output");
   return STATUS_FAILED;
@@ -220,6 +224,7 @@ static int show_file(void) {
   target t = {.pid = 0};
   picture p = {0};
   snapshot_result result = snapshot_read(wanted.file, &p, &t);
+  p.file = wanted.file;
   int status = result == SNAPSHOT_READ ? show_once(&p, &t) : complain_of_file(result);
   picture_free(&p);
   return status;

@@ -11,7 +11,9 @@ complain() { echo "$*"; failed=1; }
 
 # same WHAT ONE OTHER: but for what the system says of the process as a whole, and the second in which it was
 same() {
-  for file in "$2" "$3"; do sed '/^process: resident/d; /in memory<\/div>/d; /its peak/d; s/, on [-0-9]* at [0-9:]*<//' "$file" >"$file.same"; done
+  for file in "$2" "$3"; do
+    sed '/^process: resident/d; /in memory<\/div>/d; /its peak/d; /: kept on /d; s/, on [-0-9]* at [0-9:]*<//' "$file" >"$file.same"
+  done
   cmp "$2.same" "$3.same" || complain "$1 is another from the file"
 }
 
@@ -23,6 +25,9 @@ kept() {
   "$top" --once $pid >text.process && "$top" --html=page.process $pid && "$top" --json=kept.json $pid || complain "$*: status $?"
   "$top" kept.json >text.file && "$top" --html=page.file ./kept.json || complain "$*: status $? from the file"
   same text text.process text.file
+  head -n 1 text.file | grep -q '^kept.json: kept on 20[0-9][0-9]-[0-9-]* at [0-9:]*$' ||
+    complain "not when it was kept: $(head -n 1 text.file)"
+  ! grep -q ' kept ' text.process || complain "a process is no file"
   same page page.process page.file
   "$top" --json kept.json | cmp - kept.json || complain "the file is another when it is written again"
   kill $pid
@@ -43,6 +48,22 @@ sed 's/[{,]/&\n  /g; s/:/ : /g' end.json | sed 's/"name" : .*/"name":"other \\"\
 "$top" spaced.json | grep -q '^process [0-9]*  other "\\ way$' || complain "white space matters"
 sed 's/^{\("pid":[0-9]*\),\(.*\)}$/{\2,\1}/' end.json >turned.json
 "$top" --json turned.json | cmp - end.json || complain "the order matters"
+# a name that is no text, or would move the cursor, is shown as such text, and written as JSON that others read
+printf '\200\303\251\303(\302\233\033[2J\355\240\200\360\237\220\233\342\202' >name
+(printf '%s' 's/"name":"\([^"\]\|\\.\)*"/"name":"'; cat name; printf '"/') >rename.sed
+LC_ALL=C sed -f rename.sed end.json >renamed.json
+"$top" --json renamed.json >out 2>err && complain "a control character in a string is no JSON"
+LC_ALL=C sed -i 's/\x1b/ /' renamed.json
+"$top" --json renamed.json >out || complain "a name is refused"
+perl -MEncode -ne 'my ($name) = /"name":"([^"]*)"/; $name = decode("UTF-8", $name, Encode::FB_CROAK);
+  exit($name ne "?\xe9?(  [2J?\x{1f41b}?")' out || complain "a name: $(head -c 300 out)"
+cp "$(command -v sleep)" "./$(printf 'x%.0s' $(seq 60))$(printf '\303\251\303\251')" && {
+  "$run" ./x*x?* 30 & pid=$!
+  for i in $(seq 200); do "$top" --json=cut.json $pid 2>/dev/null && break; sleep 0.05; done
+  kill $pid; wait $pid 2>/dev/null
+  perl -MEncode -ne 'exit(decode("UTF-8", $_, Encode::FB_CROAK) !~ m,"name":"./x{60}\?",)' cut.json ||
+    complain "a name that was cut: $(head -c 200 cut.json)"
+}
 cat kept.json end.json >two.json
 "$top" --json two.json | cmp - end.json || complain "not the last picture"
 
@@ -82,4 +103,39 @@ spoilt 'not what' 's/\("map":.*\)"spans":1,/\1"spans":-1,/'
 spoilt 'not what' 's/\("map":.*\)"spans":1,/\1"spans":0,/'
 spoilt 'not what' 's/"map":\[{/"map":[,{/'
 spoilt 'not what' 's/$/ more/'
+spoilt 'not what' 's/"time":[0-9]*/"time":99999999999999999/'
+spoilt 'not what' 's/"time":[0-9]*/"time":253402300800/'
+spoilt 'not what' 's/"pid":[0-9]*,/&&/'
+spoilt 'not what' 's/"pid":\([0-9]*\),\("format":1\),/\2,\2,/'
+spoilt 'not what' 's/"reserved_bytes":[0-9]*/"reserved_bytes":9007199254740992000/'
+spoilt 'not what' 's/"reserved_bytes":[0-9]*/"reserved_bytes":2097153/'
+spoilt 'not what' 's/"reserved_bytes":[0-9]*/"reserved_bytes":2097152/'
+spoilt 'not what' 's/"spans_opened":[0-9]*/"spans_opened":1/'
+spoilt 'not what' 's/\("states":{"hot":{"spans":\)/\11/'
+spoilt 'not what' 's/\("purged":{[^}]*"live":\)0/\11/'
+spoilt 'not what' 's/"lent":{/"borrowed":{/'
+spoilt 'not what' 's/"states":{\("hot":{[^}]*},\)/"states":{\1\1/'
+spoilt 'not what' 's/"states":{"hot":{[^}]*},/"states":{/'
+spoilt 'not what' 's/\("classes":\[{"block":[0-9]*,"hot":\)/\11/'
+spoilt 'not what' 's/\("classes":\[{[^}]*"committed":\)/\11/'
+spoilt 'not what' 's/"classes":\[{[^}]*},/"classes":[/'
+spoilt 'not what' 's/"classes":\[\({[^}]*}\),/"classes":[\1,\1,/'
+spoilt 'not what' 's/"classes":\[[^]]*\]/"classes":[]/'
+sed 's/"time":[0-9]*/"time":253402300799/' end.json >late.json
+TZ=UTC "$top" late.json | head -n 1 | grep -q '^late.json: kept at its end, 9999-12-31 23:59:59$' ||
+  complain "the last second there is"
+truncate -s 1073741825 large.json && refuses 'larger than 1 GB' large.json
+
+# A file is there as a whole or as it was, with its mode, behind symbolic links; what is no file is written as such.
+echo before >there && chmod 640 there && ln there before && ln -s there link
+for option in --json --prometheus --html; do
+  "$top" $option=there end.json && [ "$(cat before)" = before ] && [ "$(stat -c %a there)" = 640 ] ||
+    complain "$option writes in place"
+done
+"$top" --json=link end.json && [ -L link ] && cmp there end.json || complain "a symbolic link is written over"
+"$top" --json=/dev/stdout end.json | cmp - end.json || complain "not to a pipe"
+cp end.json there
+(ulimit -f 0; trap '' XFSZ; "$top" --json=there end.json 2>err) && complain "it says that it has written"
+cmp there end.json || complain "what was there is lost"
+[ -z "$(ls ./*.tmp 2>/dev/null)" ] || complain "left over: $(ls ./*.tmp)"
 exit $failed

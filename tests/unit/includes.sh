@@ -40,6 +40,7 @@ scalloc_run.c
 top_order='
 names.h platform.h atomics.h config.h classes.h arena.h signpost.h span.h cells.h heap.h nursery.h
 html.h html.c
+output.h output.c
 target.h target.c
 picture.h picture.c
 json.h json.c
