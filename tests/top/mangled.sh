@@ -17,13 +17,16 @@ my (%count, $bad);
 srand 1;
 my @bits = ("", "{", "}", "[", "]", "\"", "\\", ",", ":", "-", "0",
   "99999999999", "99999999999999999", "18446744073709551615", "null", "true", "\0", "\xff", "[" x 100);
-for my $round (1 .. 250) {
+my ($figure, $rounds) = (11, 250); # the first of @bits that is a large figure, of three
+for my $round (1 .. $rounds + 3) {
   my $text = $kept;
-  for (1 .. 1 + int rand 2) {
+  $text =~ s/"time":\d+/"time":$bits[$figure + $round - $rounds - 1]/ if $round > $rounds; # no date
+  my $changes = $round > $rounds ? 0 : 1 + int rand 2;
+  for (1 .. $changes) {
     my ($at, $length) = (int rand length $text, int rand 4);
     $at = int rand 700 if $round % 2; # the head, too
     # A figure as a whole, every third time: what is well-formed and wrong.
-    if ($round % 3 == 0) { substr($text, $at) =~ s/\d+/$bits[11 + int rand 3]/; }
+    if ($round % 3 == 0) { substr($text, $at) =~ s/\d+/$bits[$figure + int rand 3]/; }
     else { substr($text, $at, $length) = $bits[rand @bits]; }
   }
   open my $out, ">", "mangled.json" or die;
