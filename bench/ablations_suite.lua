@@ -2,8 +2,8 @@
 -- and on many idle Lua states.
 --
 -- Started by bench/run from the repository's root, after it has checked the options, installed packages and built; this file builds
--- the variants in build/ablations. Arguments are KEY=VALUE. In each case the variants take turns, one run each, and every repetition
--- starts with another one. A run that fails or writes to stderr ends it all with exit status 1.
+-- the variants in build/ablations. Arguments are KEY=VALUE. In each case the variants take turns, one run each, and every
+-- repetition, which goes through all cases, starts with another one. A run that fails or writes to stderr ends it all with exit status 1.
 -- Order of this file: variants, cases, one run, the schedule, tables, files.
 
 package.path = "bench/?.lua;" .. package.path
@@ -119,9 +119,9 @@ end
 
 local function measure_all(options, cases)
   local samples, cells, began, total = {}, {}, os.time(), #cases * #VARIANTS * options.runs
-  for _, case in ipairs(cases) do
-    cells[case.name] = {}
-    for repetition = 1, options.runs do
+  for _, case in ipairs(cases) do cells[case.name] = {} end
+  for repetition = 1, options.runs do
+    for _, case in ipairs(cases) do
       for _, variant in ipairs(suite.rotated(VARIANTS, repetition - 1)) do
         suite.progress(options, ("%s, repetition %d/%d, %s"):format(case.name, repetition, options.runs, variant.name), #samples, total, began)
         local sample = execute(options, { case = case, variant = variant, repetition = repetition })

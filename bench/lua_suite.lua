@@ -2,7 +2,8 @@
 --
 -- Started by bench/run from the repository's root, after it has checked the options, installed packages and built. Arguments
 -- are KEY=VALUE; `peer=NAME=SONAME=PACKAGE` and `lib=NAME=PATH` may repeat. For each script and GC mode the allocators take
--- turns, one run each, and every repetition starts with another one, so that what drifts on the machine drifts for all.
+-- turns, one run each, and every repetition, which goes through all scripts, starts with another one: what drifts on the machine
+-- drifts for all, and what disturbs it for a while disturbs one run of a script.
 -- A result is refused, with exit status 1, when a run fails or writes to stderr, when outputs differ between allocators, or
 -- when a preloaded library is not what the host's calls of realloc and free are bound to.
 -- Order of this file: options, one run, the whole schedule, statistics, tables, files.
@@ -92,9 +93,9 @@ end
 
 local function schedule(options)
   local runs = {}
-  for number, script in ipairs(options.scripts) do
-    for _, gc in ipairs(options.gc) do
-      for repetition = 1, options.runs do
+  for repetition = 1, options.runs do
+    for number, script in ipairs(options.scripts) do
+      for _, gc in ipairs(options.gc) do
         for _, allocator in ipairs(rotated(options.allocators, repetition - 1)) do
           runs[#runs + 1] = { script = script, number = number, gc = gc, repetition = repetition, allocator = allocator }
         end

@@ -2,7 +2,7 @@
 --
 -- Started by bench/run from the repository's root, after it has checked the options, installed packages and built. Arguments
 -- are KEY=VALUE; `peer=NAME=SONAME=PACKAGE` and `lib=NAME=PATH` may repeat. For each case the allocators take turns, one run each,
--- and every repetition starts with another one. A result is refused, with exit status 1, when a run fails or writes to stderr, or
+-- and every repetition, which goes through all cases, starts with another one. A result is refused, with exit status 1, when a run fails or writes to stderr, or
 -- when a preloaded library is not what the program's calls of realloc and free are bound to.
 -- Order of this file: cases, one run, the whole schedule, tables, files.
 
@@ -96,9 +96,9 @@ end
 
 local function schedule(options)
   local runs = {}
-  for _, list in ipairs { options.loads, options.probes } do
-    for _, one in ipairs(list) do
-      for repetition = 1, options.runs do
+  for repetition = 1, options.runs do
+    for _, list in ipairs { options.loads, options.probes } do
+      for _, one in ipairs(list) do
         for _, allocator in ipairs(suite.rotated(options.allocators, repetition - 1)) do
           runs[#runs + 1] = { case = one, repetition = repetition, allocator = allocator }
         end
