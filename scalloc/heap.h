@@ -100,9 +100,10 @@ void heap_retire(heap *h);
 
 /*
  * A hot span of the class with at least one block on its free list, or NULL (no memory). The slow path of every allocation:
- * settles mail, then tries in this order: own lists, blocks never carved, remote list, reusable spans, orphans, backed pages
- * (behind the limit of the span, then in the pool), growth of the real span, clean spans of the pool, free runs, arena. Where
- * spans are scarce it may be one of a larger class, whose blocks have at least the alignment of this one's.
+ * settles mail, then tries in this order: own lists, a page of the remote list, blocks never carved, the remote list if it is above
+ * the threshold, reusable spans, orphans, backed pages (behind the limit of the span, then in the pool), growth of the real span,
+ * clean spans of the pool, free runs, arena. Where spans are scarce it may be one of a larger class, whose blocks have at least the
+ * alignment of this one's.
  */
 private_api span *heap_refill(heap *h, unsigned class_index);
 

@@ -25,7 +25,10 @@ void heap_leave(heap *h, span *s) {
   steps_follow(h, s, step, now);
 }
 
-/* Blocks that are at hand in a hot span. */
+/*
+ * Blocks that are at hand in a hot span. As long as it has blocks that were never carved a page of remote ones comes before them:
+ * what others freed is used while it is warm, and spans stay small. When all are carved it takes more, or another span is asked.
+ */
 static bool refill_from(span *s) {
   if (s->free) return true;
   if (s->spare) {
@@ -33,7 +36,8 @@ static bool refill_from(span *s) {
     s->spare = NULL;
     return true;
   }
-  return span_carve(s) || span_collect(s, span_threshold(s));
+  uint32_t few = s->limit - s->bump >= s->block ? PAGE / s->block : span_threshold(s);
+  return span_collect(s, few) || span_carve(s);
 }
 
 /* Where frees do not return empty spans: this one, taken from the reusable ones, goes if it is empty and not the last. */

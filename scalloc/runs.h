@@ -10,7 +10,7 @@
 
 #include "span.h"
 
-/* The warm cache holds so many dirty bytes at most, where there is a purge at all: what may be without use for the purge's delay. */
+/* So much of freed runs stays warm at most, counted by whole blocks. Without a purge (a delay below 0) there is no bound. */
 #define RUNS_WARM_BYTES ((size_t)256 << 20)
 
 /* A run of at least `count` spans that will need `bytes`: a warm one, whatever its length, if about so much of it is dirty

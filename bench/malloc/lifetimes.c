@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { MOST_LIFE = 16, FIRST_ROOM = 1024 };
 
@@ -52,15 +53,16 @@ const program_option producer_consumer_options[] = {
 
 /* What others have left for a thread to free. */
 typedef struct {
-  pthread_mutex_t lock;
+  _Alignas(LOAD_APART) pthread_mutex_t lock;
   group dying;
 } mailbox;
 
 static mailbox *mailboxes;
 
 void producer_consumer_begin(unsigned threads) {
-  mailboxes = calloc(threads, sizeof *mailboxes);
+  mailboxes = aligned_alloc(LOAD_APART, threads * sizeof *mailboxes);
   if (!mailboxes) program_fail("mailboxes", errno);
+  memset(mailboxes, 0, threads * sizeof *mailboxes);
   for (unsigned i = 0; i < threads; i++) pthread_mutex_init(&mailboxes[i].lock, NULL);
 }
 

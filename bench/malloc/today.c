@@ -68,9 +68,9 @@ const program_option messages_options[] = {{"messages", &me_messages, 1, 1000000
                                            {NULL, NULL, 0, 0, NULL}};
 
 typedef struct {
-  _Alignas(64) volatile size_t sent;     /* the sender's */
-  _Alignas(64) volatile size_t received; /* the receiver's */
-  _Alignas(64) void *messages[RING];
+  _Alignas(LOAD_APART) volatile size_t sent;     /* the sender's */
+  _Alignas(LOAD_APART) volatile size_t received; /* the receiver's */
+  _Alignas(LOAD_APART) void *messages[RING];
 } ring;
 
 static ring *rings; /* [from * threads + to] */
@@ -78,7 +78,7 @@ static volatile unsigned senders;
 
 static void *open_rings(unsigned threads) {
   size_t bytes = threads * threads * sizeof(ring);
-  void *memory = aligned_alloc(64, bytes);
+  void *memory = aligned_alloc(LOAD_APART, bytes);
   if (!memory) program_fail("rings", errno);
   return memset(memory, 0, bytes);
 }

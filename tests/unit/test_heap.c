@@ -44,14 +44,30 @@ static void an_empty_hot_span_is_given_up_if_a_thread_purges(void) { unit_each(g
 
 /* ---- the stations of a refill, in their order --------------------------------------------------------------------------- */
 
-static void blocks_never_carved_come_before_remote_ones(void) {
+static void remote_blocks_come_before_those_never_carved(void) {
   begin();
   for (uint32_t i = 0; i < 16; i++) blocks[i] = take(a, big);
   free_some(b, 0, 16);
+  for (uint32_t i = 16; i-- > 0;) CHECK(take(a, big) == blocks[i]); /* in one batch */
   span *s = hot(a, big);
+  CHECK_INT(word_count(s->word), ==, 0);
   for (uint32_t i = 16; i < 32; i++) CHECK(take(a, big) == (char *)span_start(s) + i * 65536);
-  CHECK_INT(word_count(s->word), ==, 16);
-  for (uint32_t i = 16; i-- > 0;) CHECK(take(a, big) == blocks[i]); /* now, in one batch */
+}
+
+/* Of small blocks a page of them at least: each batch costs a compare-and-swap. */
+static void unless_they_are_fewer_than_a_page_holds(void) {
+  enum { SMALL = 64, PER_PAGE = PAGE / SMALL };
+  begin();
+  unsigned c = class_of_malloc(SMALL);
+  for (uint32_t i = 0; i < 2 * PER_PAGE; i++) blocks[i] = take(a, c);
+  span *s = hot(a, c);
+  free_some(b, 0, PER_PAGE);
+  char *fresh = take(a, c);
+  CHECK(fresh == (char *)blocks[2 * PER_PAGE - 1] + SMALL);
+  CHECK_INT(word_count(s->word), ==, PER_PAGE);
+  free_some(b, PER_PAGE, PER_PAGE + 1);
+  for (uint32_t i = 1; i < PER_PAGE; i++) CHECK(take(a, c) == fresh + i * SMALL); /* the page that was begun */
+  for (uint32_t i = PER_PAGE + 1; i-- > 0;) CHECK(take(a, c) == blocks[i]);
   CHECK_INT(word_count(s->word), ==, 0);
 }
 
@@ -212,9 +228,10 @@ static void every_size_finds_its_hot_span_directly(void) {
   check_heap();
 }
 
-UNIT_MAIN(CASE(an_empty_hot_span_is_given_up_if_a_thread_purges), CASE(blocks_never_carved_come_before_remote_ones),
-          CASE(remote_blocks_are_taken_if_they_are_more_than_the_threshold), CASE(then_the_oldest_reusable_span),
-          CASE(then_the_orphans), CASE(but_its_own_reusable_spans_come_before_them), CASE(then_backed_pages_of_the_same_span),
-          CASE(then_backed_pages_in_the_pool), CASE(then_growth_of_the_real_span), CASE(then_clean_spans_of_the_pool),
-          CASE(then_free_runs), CASE(then_the_arena), CASE(and_at_last_the_few_remote_blocks_there_are),
-          CASE(a_fresh_span_gives_ascending_blocks), CASE(every_size_finds_its_hot_span_directly))
+UNIT_MAIN(CASE(an_empty_hot_span_is_given_up_if_a_thread_purges), CASE(remote_blocks_come_before_those_never_carved),
+          CASE(unless_they_are_fewer_than_a_page_holds), CASE(remote_blocks_are_taken_if_they_are_more_than_the_threshold),
+          CASE(then_the_oldest_reusable_span), CASE(then_the_orphans), CASE(but_its_own_reusable_spans_come_before_them),
+          CASE(then_backed_pages_of_the_same_span), CASE(then_backed_pages_in_the_pool), CASE(then_growth_of_the_real_span),
+          CASE(then_clean_spans_of_the_pool), CASE(then_free_runs), CASE(then_the_arena),
+          CASE(and_at_last_the_few_remote_blocks_there_are), CASE(a_fresh_span_gives_ascending_blocks),
+          CASE(every_size_finds_its_hot_span_directly))
