@@ -75,7 +75,9 @@ static span *take_slot(pool_slot *slot, unsigned own) {
   while ((summary = word_load_acquire(&slot->summary)) != 0) {
     /* the own stack, else the first to the right of it, cyclically */
     word_t right = summary >> own << own;
-    span *s = take_from(slot, (unsigned)__builtin_ctzll(right ? right : summary));
+    unsigned n = (unsigned)__builtin_ctzll(right ? right : summary);
+    span *s = take_from(slot, n);
+    if (s && n != own) probe(span_steal, span_start(s), n);
     if (s) return s;
   }
   return NULL;

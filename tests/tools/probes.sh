@@ -8,7 +8,7 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 export HOME="$work"
 
-probes='arena_grow mail out_of_memory purge refill span_put span_take'
+probes='arena_grow mail out_of_memory purge refill span_put span_steal span_take'
 for library in "$program" "$@"; do
   found=$(readelf -n "$library" | awk '$1 == "Provider:" { ours = $2 == "scalloc" } ours && $1 == "Name:" { print $2 }' | sort -u | tr '\n' ' ')
   [ "$found" = "$probes " ] || { echo "$library has the probes: $found"; failed=1; }
@@ -21,6 +21,7 @@ done
 command -v gdb >/dev/null || exit $failed
 echo run >>"$work/stops"
 gdb -q -nx -batch -ex 'set pagination off' -ex 'set breakpoint pending off' -x "$work/stops" "$program" >"$work/out" 2>&1
+[ "$(nproc)" -gt 1 ] || probes=$(echo "$probes" | sed 's/ span_steal//') # with one stack nobody takes from another's
 for probe in $probes; do grep -qE "^at $probe [0-9]+ [0-9]+$" "$work/out" || { echo "never at $probe"; failed=1; }; done
 grep -qE '^at out_of_memory 67108864 ' "$work/out" || { echo "not the size that there was no memory for"; failed=1; }
 grep -qE '^at refill 1024 ' "$work/out" || { echo "not the size of the blocks"; failed=1; }
