@@ -6,7 +6,7 @@
 package.path = "bench/?.lua;" .. package.path
 local suite, goals = require "suite", require "goals"
 
-local SUITES = { "lua", "lua-states", "malloc", "gc", "ablations" }
+local SUITES = { "lua", "lua-states", "malloc", "contention", "gc", "ablations" }
 
 local HEAD = [[
 # Measured

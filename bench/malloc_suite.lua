@@ -2,8 +2,8 @@
 --
 -- Started by bench/run from the repository's root, after it has checked the options, installed packages and built. Arguments
 -- are KEY=VALUE; `peer=NAME=SONAME=PACKAGE` and `lib=NAME=PATH` may repeat. For each case the allocators take turns, one run each,
--- and every repetition, which goes through all cases, starts with another one. A result is refused, with exit status 1, when a run fails or writes to stderr, or
--- when a preloaded library is not what the program's calls of realloc and free are bound to.
+-- and every repetition, which goes through all cases, starts with another one. A result is refused, with exit status 1, when a run
+-- fails or writes to stderr, or when a preloaded library is not what the program's calls of realloc and free are bound to.
 -- Order of this file: cases, one run, the whole schedule, tables, files.
 
 package.path = "bench/?.lua;" .. package.path

@@ -93,9 +93,17 @@ static void mail(heap *user, span *s) {
 /* Frees by threads that have no heap, which are few; spread so that they do not meet on one line. */
 static word_t others[16][CACHE_LINE / sizeof(word_t)];
 
-static void count_remote_free(void) {
+static void count_without_heap(void) {
   int here;
   word_add_full(&others[(uintptr_t)&here >> 16 & 15][0], 1);
+}
+
+/* A free of another heap's block, by a thread that may have no heap. */
+static void count_remote(heap *user) {
+  if (user)
+    user->remote_frees++;
+  else
+    count_without_heap();
 }
 
 uint64_t heap_remote_frees_without_heap(void) {
@@ -115,10 +123,7 @@ static never_inline void free_public(heap *user, span *s, void *block) {
     half_store_release(&s->used, half_load_relaxed(&s->used) - 1);
     return;
   }
-  if (user == NULL)
-    count_remote_free();
-  else if (h != user)
-    user->remote_frees++;
+  if (h != user) count_remote(user);
   if (h->kind == HEAP_EXCLUSIVE) {
     span_queue(s, block);
     return;
@@ -139,13 +144,13 @@ static never_inline void settle_again(heap *user, span *s, const heap *owner) {
 }
 
 void heap_free_elsewhere(heap *user, span *s, void *block) {
-  word_t owner = user ? span_free_quietly(s, block, user) : 0;
+  word_t owner = span_free_quietly(s, block, user);
   if (unlikely(owner == 0)) {
     free_public(user, s, block);
     return;
   }
   heap *h = (heap *)(owner & ~SPAN_LOOK_AGAIN);
-  if (h != user) user->remote_frees++;
+  if (h != user) count_remote(user);
   if (unlikely(owner & SPAN_LOOK_AGAIN)) settle_again(user, s, h);
 }
 
