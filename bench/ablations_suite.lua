@@ -3,7 +3,8 @@
 --
 -- Started by bench/run from the repository's root, after it has checked the options, installed packages and built; this file builds
 -- the variants in build/ablations. Arguments are KEY=VALUE. In each case the variants take turns, one run each, and every
--- repetition, which goes through all cases, starts with another one. A run that fails or writes to stderr ends it all with exit status 1.
+-- repetition, which goes through all cases, starts with another one. A run that fails or writes to stderr ends it all with exit
+-- status 1.
 -- Order of this file: variants, cases, one run, the schedule, tables, files.
 
 package.path = "bench/?.lua;" .. package.path

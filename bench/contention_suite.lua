@@ -18,8 +18,10 @@ local LOADS = {
   { name = "threadtest", program = "threadtest", work = "rounds", much = 200 },
   { name = "shbench", program = "shbench", work = "rounds", much = 128000, each = true },
   { name = "larson", program = "larson", work = "generations", much = 1280, each = true },
-  { name = "producer-consumer, 50 % remote", program = "producer_consumer", work = "cycles", much = 640, each = true, more = "--remote=50" },
-  { name = "producer-consumer, 100 % remote", program = "producer_consumer", work = "cycles", much = 640, each = true, more = "--remote=100" },
+  { name = "producer-consumer, 50 % remote", program = "producer_consumer", work = "cycles", much = 640, each = true,
+    more = "--remote=50" },
+  { name = "producer-consumer, 100 % remote", program = "producer_consumer", work = "cycles", much = 640, each = true,
+    more = "--remote=100" },
   { name = "messages, symmetric", program = "symmetric", work = "messages", much = 4000000 },
   { name = "messages, asymmetric", program = "asymmetric", work = "messages", much = 4000000 },
   { name = "interpreter", program = "interpreter", work = "rounds", much = 3840, each = true },
@@ -40,7 +42,8 @@ local function cases_of(options)
       local command = { LOAD, load.program, "--threads=" .. threads,
         ("--%s=%d"):format(load.work, load.each and math.max(1, much // threads) or much) }
       if load.more then command[#command + 1] = load.more end
-      cases[#cases + 1] = { load = load.name, threads = threads, name = ("%s, %d threads"):format(load.name, threads), command = command }
+      cases[#cases + 1] = { load = load.name, threads = threads, name = ("%s, %d threads"):format(load.name, threads),
+        command = command }
     end
   end
   return cases
@@ -156,8 +159,8 @@ local function verdict(cases, counts)
     if ratio > most then most, where = ratio, case.name end
     lost, locked = lost + sum_of(c, "lost"), locked + sum_of(c, "locked")
   end
-  return ("Contention: scalloc makes at most %.2f atomic read-modify-writes for a block (%s); of all, another thread spoils %.2g in 1,000.\n")
-    :format(most, where, 1000 * lost / math.max(1, locked))
+  return ("Contention: scalloc makes at most %.2f atomic read-modify-writes for a block (%s); of all, another thread spoils %.2g in "
+    .. "1,000.\n"):format(most, where, 1000 * lost / math.max(1, locked))
 end
 
 local function tables(options, cases, counts, cells, markdown)
@@ -165,9 +168,10 @@ local function tables(options, cases, counts, cells, markdown)
   local first, last = options.threads[1], options.threads[#options.threads]
   local c = { allocators = options.allocators, rows = map(cases, function(case) return case.name end), row_title = "load", cells = cells }
   return table.concat({
-    heading .. "Counts\n\nAtomic read-modify-writes of scalloc by the words they act on, and what else happens, for 1,000 blocks allocated (and freed). "
-      .. "Lost: compare-and-swaps that another thread was faster than. Only blocks that another thread frees, or that a shared span's owner frees, "
-      .. "need one each.\n", suite.render(count_rows(cases, counts), markdown), verdict(cases, counts),
+    heading .. "Counts\n\nAtomic read-modify-writes of scalloc by the words they act on, and what else happens, for 1,000 blocks "
+      .. "allocated (and freed). Lost: compare-and-swaps that another thread was faster than. Only blocks that another thread frees, "
+      .. "or the owner of a span that is shared and not hot, need one each; a thread that has never allocated counts its frees by "
+      .. "another.\n", suite.render(count_rows(cases, counts), markdown), verdict(cases, counts),
     heading .. "Time\n\nThe same work shared by more and more threads: median seconds (ratio to glibc)\n",
     suite.render(compare.value_rows(c, "seconds", function(seconds) return ("%.3f"):format(seconds) end), markdown),
     heading .. "Crowding\n\n" .. ("Time with %d threads as a ratio to the allocator's own with %d, for the same work:\n"):format(last, first),
@@ -190,7 +194,8 @@ local function csv(options, cases, counts, cells)
     end
     for _, allocator in ipairs(options.allocators) do
       local cell = cells[case.name][allocator.name].seconds
-      lines[#lines + 1] = ('"%s",%s,seconds,%d,%.9g,%.9g,%.9g'):format(case.name, allocator.name, options.runs, cell.median, cell.min, cell.max)
+      lines[#lines + 1] = ('"%s",%s,seconds,%d,%.9g,%.9g,%.9g'):format(case.name, allocator.name, options.runs, cell.median, cell.min,
+        cell.max)
     end
   end
   return table.concat(lines, "\n") .. "\n"
@@ -198,14 +203,15 @@ end
 
 local function save(options, cases, counts, cells)
   local known = allocators.facts(options)
-  suite.write(options.out .. "/contention.json", ('{"suite": "contention", "quick": %s, "runs": %d,\n"facts": %s,\n"counts": %s,\n"times": %s}\n'):format(
-    options.quick == 1, options.runs, suite.to_json(known), suite.to_json(counts), suite.to_json(cells)))
+  local json = '{"suite": "contention", "quick": %s, "runs": %d,\n"facts": %s,\n"counts": %s,\n"times": %s}\n'
+  suite.write(options.out .. "/contention.json", json:format(options.quick == 1, options.runs, suite.to_json(known),
+    suite.to_json(counts), suite.to_json(cells)))
   suite.write(options.out .. "/contention.csv", csv(options, cases, counts, cells))
   suite.write(options.out .. "/contention.md", table.concat({
     "# Contention\n\nWritten by `bench/run contention`; [how it is measured](../README.md).\n",
     suite.machine_text(known), ("Compiler: %s, Release. %s."):format(known.compiler, known.date),
-    ("%d runs of each load on each allocator%s; counts of one run."):format(options.runs, options.quick == 1 and " (quick: too little to judge by)" or "")
-      .. allocators.versions_text(options, known), tables(options, cases, counts, cells, true) }, "\n"))
+    ("%d runs of each load on each allocator%s; counts of one run."):format(options.runs,
+      options.quick == 1 and " (quick: too little to judge by)" or "") .. allocators.versions_text(options, known), tables(options, cases, counts, cells, true) }, "\n"))
 end
 
 local function main(arguments)
