@@ -64,6 +64,7 @@ static never_inline void free_collectable(gcmutator *user, span *s, uint32_t i, 
 
 /* In no region, as a rule. A fork may come between bit and count: sweep_recount. */
 always_inline void free_uncollectable(gcmutator *user, gcslot *slot, span *s, uint32_t i, const void *block) {
+  uint32_t blocks = const_record_of(s)->blocks;
   bool own = stage_now(s) == GC_HOT && view_is_own(s, i, (uintptr_t)block);
   if (own || !bit_get(allocs_of(s), i)) invalid(block, "no live block of this heap");
   set_bit(freeds_of(s), i, block);
@@ -71,7 +72,7 @@ always_inline void free_uncollectable(gcmutator *user, gcslot *slot, span *s, ui
   if (stage_of(w) == GC_HOT || is_held(w)) return;
   if (live_of(s, w) != 0 && stage_of(w) == GC_REUSABLE) return;
   quiet_enter(user);
-  sweep_follow(slot, s, w);
+  sweep_follow(slot, s, w, blocks);
   quiet_leave(user);
 }
 

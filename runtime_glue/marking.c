@@ -54,8 +54,10 @@ static never_inline void first_touch(gcheap *h, span *s) {
   uint32_t merged = gcspan_merge_freed(s);
   sweep_update(h, s);
   gcslot *slot = gcslot_of(s);
+  bool collectable = is_collectable(s);
+  uint32_t blocks = record_of(s)->blocks;
   word_t w = gcspan_let_go(s, stage, merged);
-  if (!is_collectable(s)) sweep_follow(slot, s, w);
+  if (!collectable) sweep_follow(slot, s, w, blocks);
   quiet_leave(NULL);
 }
 

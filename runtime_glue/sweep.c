@@ -52,10 +52,7 @@ void sweep_update(gcheap *h, span *s) {
   gcspan_hide(s, before);
 }
 
-static bool has_room(const span *s, int32_t live, uint32_t part) {
-  int32_t blocks = const_record_of(s)->blocks;
-  return blocks - live > blocks / (int32_t)part;
-}
+static bool has_room(uint32_t blocks, int32_t live, uint32_t part) { return (int32_t)blocks - live > (int32_t)(blocks / part); }
 
 void sweep_settle(span *s, uint32_t merged) {
   gcslot *slot = gcslot_of(s);
@@ -70,10 +67,11 @@ void sweep_settle(span *s, uint32_t merged) {
     gcheap_release(s, SCALLOC_RT_DEAD);
     return;
   }
-  bool room = !is_large(s) && has_room(s, (int32_t)record_of(s)->used, collectable ? GC_ROOM : GC_ROOM_BY_HAND);
+  uint32_t blocks = record_of(s)->blocks;
+  bool room = !is_large(s) && has_room(blocks, (int32_t)record_of(s)->used, collectable ? GC_ROOM : GC_ROOM_BY_HAND);
   list_put(s, room ? GC_HOLES : GC_SWEPT);
   w = gcspan_let_go(s, is_large(s) ? GC_LARGE : room ? GC_REUSABLE : GC_RETIRED, merged);
-  if (!collectable) sweep_follow(slot, s, w);
+  if (!collectable) sweep_follow(slot, s, w, blocks);
 }
 
 /* Nothing lives in it: whoever gets it out of its list releases it. `w`: its word, not held. False: the word has changed. */
@@ -86,7 +84,7 @@ static bool end_empty(span *s, word_t w) {
   return true;
 }
 
-void sweep_follow(gcslot *slot, span *s, word_t w) {
+void sweep_follow(gcslot *slot, span *s, word_t w, uint32_t blocks) {
   for (word_t at = w;; w = word_load_acquire(&s->word)) {
     if (word_generation(w) != word_generation(at)) return; /* whoever changed it looks after it */
     gc_stage stage = stage_of(w);
@@ -94,7 +92,7 @@ void sweep_follow(gcslot *slot, span *s, word_t w) {
     int32_t live = live_of(s, w);
     if (live == 0) {
       if (end_empty(s, w)) return;
-    } else if (stage == GC_RETIRED && has_room(s, live, GC_ROOM_BY_HAND)) {
+    } else if (stage == GC_RETIRED && has_room(blocks, live, GC_ROOM_BY_HAND)) {
       word_t now = word_with_stage(w, GC_REUSABLE, false);
       if (!word_cas_full(&s->word, w, now)) continue;
       list_move(slot, s, GC_HOLES, now);
@@ -170,7 +168,7 @@ static void recount(gcslot *slot, span *s, bool swept) {
   if (is_held(w)) return; /* by a hook that forks, about a span without blocks */
   w = word_with_list(w, word_head(w), bits_count(freeds_of(s), r->blocks));
   int32_t live = live_of(s, w);
-  bool left = swept && (live == 0 || (stage_of(w) == GC_RETIRED && has_room(s, live, GC_ROOM_BY_HAND)));
+  bool left = swept && (live == 0 || (stage_of(w) == GC_RETIRED && has_room(r->blocks, live, GC_ROOM_BY_HAND)));
   word_store_release(&s->word, left ? word_with_stage(w, GC_RETIRED, false) : w);
   if (left) list_move(slot, s, GC_UNSWEPT, word_load_acquire(&s->word));
 }
