@@ -4,10 +4,11 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_LIFE = 16, FIRST_ROOM = 1024 };
+enum { MOST_LIFE = 16, FIRST_ROOM = 1024, MOST_UNREAD = 1 << 15 };
 
 /* A list of blocks that die together. */
 typedef struct {
@@ -51,10 +52,14 @@ const program_option producer_consumer_options[] = {
     {"most", &pc_most, 1, 1 << 20, "bytes of the largest block"},
     {NULL, NULL, 0, 0, NULL}};
 
-/* What others have left for a thread to free. */
+/*
+ * What others have left for a thread to free: a few cycles' blocks. Whoever would leave more waits, and reads meanwhile; else the memory
+ * that is live would be a matter of which thread runs ahead.
+ */
 typedef struct {
   _Alignas(LOAD_APART) pthread_mutex_t lock;
   group dying;
+  bool closed; /* its reader has ended */
 } mailbox;
 
 static mailbox *mailboxes;
@@ -76,11 +81,20 @@ static void read_mail(mailbox *own, group *spare) {
   *spare = taken;
 }
 
-static void send_mail(mailbox *to, group *letters) {
+/* False: too much is there already. */
+static bool send_mail(mailbox *to, group *letters) {
   pthread_mutex_lock(&to->lock);
-  for (size_t i = 0; i < letters->count; i++) add(&to->dying, letters->blocks[i]);
+  bool room = to->dying.count < MOST_UNREAD || to->closed;
+  for (size_t i = 0; room && i < letters->count; i++) add(&to->dying, letters->blocks[i]);
   pthread_mutex_unlock(&to->lock);
-  letters->count = 0;
+  if (room) letters->count = 0;
+  return room;
+}
+
+static void close_mailbox(mailbox *own) {
+  pthread_mutex_lock(&own->lock);
+  own->closed = true;
+  pthread_mutex_unlock(&own->lock);
 }
 
 static void die(load_thread *thread, group *dying, group *letters) {
@@ -113,7 +127,10 @@ static void die_anywhere(load_thread *thread, group *dying) {
   die(thread, dying, &own[0]);
   mailbox *to =
       &mailboxes[(thread->index + load_between(&thread->random, 1, load_threads > 1 ? load_threads - 1 : 1)) % load_threads];
-  send_mail(to, &own[0]);
+  while (!send_mail(to, &own[0])) {
+    read_mail(&mailboxes[thread->index], &own[1]);
+    sched_yield();
+  }
   read_mail(&mailboxes[thread->index], &own[1]);
 }
 
@@ -127,6 +144,7 @@ void producer_consumer_work(load_thread *thread) {
                    .longest = 5};
   thread->own = own;
   live_cycles(thread, &s, alive, die_anywhere);
+  close_mailbox(&mailboxes[thread->index]);
   end(&own[0]);
   end(&own[1]);
 }
