@@ -123,7 +123,7 @@ static never_inline void free_public(heap *user, span *s, void *block) {
     half_store_release(&s->used, half_load_relaxed(&s->used) - 1);
     return;
   }
-  if (h != user) count_remote(user);
+  if (user == NULL || h != user) count_remote(user);
   if (h->kind == HEAP_EXCLUSIVE) {
     span_queue(s, block);
     return;
