@@ -241,7 +241,11 @@ static void near_the_limit(void) {
 
 /* ---- while others purge, while others end ---------------------------------------------------------------------------- */
 
+/* Threads at work: ASan may hang in its own lock in the child of a fork that comes while one starts. */
+static atomic_int begun;
+
 static void *purge_again_and_again(void *argument) {
+  atomic_fetch_add(&begun, 1);
   rng random = {(uintptr_t)argument};
   while (!atomic_load(&stop)) {
     void *some[20];
@@ -265,6 +269,7 @@ static void *leave_and_end(void *argument) {
 }
 
 static void *start_threads_that_end(void *argument) {
+  atomic_fetch_add(&begun, 1);
   rng random = {(uintptr_t)argument};
   while (!atomic_load(&stop)) run_thread(leave_and_end, (void *)(uintptr_t)rng_next(&random));
   return NULL;
@@ -289,7 +294,9 @@ static void fork_while(void *(*run)(void *), const char *what) {
   stats before = stats_now();
   rng random = {11};
   atomic_store(&stop, false);
+  atomic_store(&begun, 0);
   for (size_t i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, run, (void *)(i + 1)) == 0);
+  while (atomic_load(&begun) < THREADS) sched_yield();
   for (long i = 0; i < rounds; i++) {
     nanosleep(&(struct timespec){0, (long)rng_below(&random, 300000)}, NULL);
     reap(fork_child_to(live_after_both, NULL), what);
