@@ -200,12 +200,11 @@ end
 -- Files
 
 local function csv(options, cases, cells)
-  local lines = { "case,variant,figure,runs,median,min,max" }
+  local lines = { suite.CSV_HEAD:format("variant") }
   for _, case in ipairs(cases) do
     for _, variant in ipairs(VARIANTS) do
       for _, key in ipairs { "seconds", "memory" } do
-        local cell = cells[case.name][variant.name][key]
-        lines[#lines + 1] = ('"%s",%s,%s,%d,%.9g,%.9g,%.9g'):format(case.name, variant.name, key, options.runs, cell.median, cell.min, cell.max)
+        lines[#lines + 1] = suite.csv_line(case.name, variant.name, key, options.runs, cells[case.name][variant.name][key])
       end
     end
   end
@@ -222,14 +221,13 @@ local function save(options, cases, samples, cells)
     "# What each idea gives\n\nWritten by `bench/run ablations`; [how it is measured](../README.md).\n",
     suite.machine_text(known), ("Compiler: %s, Release. %s."):format(known.compiler, known.date),
     ("%d runs of each case on each variant%s. scalloc %s.\n"):format(options.runs,
-      options.quick == 1 and " (quick: too little to judge by)" or "", known.version),
+      suite.quick_note(options), known.version),
     tables(cases, cells, true) }, "\n"))
 end
 
 local function main(arguments)
   local options = suite.settings_of(arguments)
-  options.terminal = os.execute("test -t 2") == true
-  suite.check_build()
+  suite.begin(options)
   build_variants(options)
   local cases = cases_of(options)
   local samples, cells = measure_all(options, cases)

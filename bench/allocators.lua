@@ -50,7 +50,7 @@ local function bindings_of(allocator, host)
 end
 
 -- A preload that cannot be found is only a line on stderr to ld.so, and one that lacks realloc is no line at all.
-function allocators.check_binding(allocator, host)
+local function check_binding(allocator, host)
   local expected = base_name(allocator.library or "libc.so.6")
   local bound, complaint = bindings_of(allocator, host)
   if complaint then fail("%s cannot be preloaded: %s", allocator.name, complaint) end
@@ -60,6 +60,12 @@ function allocators.check_binding(allocator, host)
       fail("%s does not take effect: the host's %s is bound to %s, not %s", allocator.name, one.symbol, one.library, expected)
     end
   end
+end
+
+-- Before the first run of a program on all of them.
+function allocators.begin(options, program)
+  suite.begin(options)
+  for _, allocator in ipairs(options.allocators) do check_binding(allocator, program) end
 end
 
 local function version_of(allocator)

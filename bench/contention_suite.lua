@@ -115,8 +115,9 @@ local function count_rows(cases, counts)
     local c = counts[case.name]
     local function per_thousand(n) return ("%.3g"):format(1000 * n / c.blocks) end
     rows[#rows + 1] = { case.name, per_thousand(c.span_locked), per_thousand(c.pool_locked), per_thousand(c.lock_locked),
-      per_thousand(c.other_locked), ("%.3g"):format(1000 * sum_of(c, "lost") / math.max(1, sum_of(c, "locked"))), per_thousand(c.waits),
-      per_thousand(c.refills), per_thousand(c.takes), c.takes > 0 and ("%.0f %%"):format(100 * (1 - c.steals / c.takes)) or "-" }
+      per_thousand(c.other_locked), ("%.3g"):format(1000 * sum_of(c, "lost") / math.max(1, sum_of(c, "locked"))),
+      per_thousand(c.waits), per_thousand(c.refills), per_thousand(c.takes),
+      c.takes > 0 and ("%.0f %%"):format(100 * (1 - c.steals / c.takes)) or "-" }
   end
   return rows
 end
@@ -159,22 +160,24 @@ local function verdict(cases, counts)
     if ratio > most then most, where = ratio, case.name end
     lost, locked = lost + sum_of(c, "lost"), locked + sum_of(c, "locked")
   end
-  return ("Contention: scalloc makes at most %.2f atomic read-modify-writes for a block (%s); of all, another thread spoils %.2g in "
-    .. "1,000.\n"):format(most, where, 1000 * lost / math.max(1, locked))
+  return ("Contention: scalloc makes at most %.2f atomic read-modify-writes for a block (%s); of all, another thread spoils "
+    .. "%.2g in 1,000.\n"):format(most, where, 1000 * lost / math.max(1, locked))
 end
 
 local function tables(options, cases, counts, cells, markdown)
   local heading = markdown and "## " or ""
   local first, last = options.threads[1], options.threads[#options.threads]
-  local c = { allocators = options.allocators, rows = map(cases, function(case) return case.name end), row_title = "load", cells = cells }
+  local names = map(cases, function(case) return case.name end)
+  local c = { allocators = options.allocators, rows = names, row_title = "load", cells = cells }
   return table.concat({
     heading .. "Counts\n\nAtomic read-modify-writes of scalloc by the words they act on, and what else happens, for 1,000 blocks "
-      .. "allocated (and freed). Lost: compare-and-swaps that another thread was faster than. Only blocks that another thread frees, "
-      .. "or the owner of a span that is shared and not hot, need one each; a thread that has never allocated counts its frees by "
-      .. "another.\n", suite.render(count_rows(cases, counts), markdown), verdict(cases, counts),
+      .. "allocated (and freed). Lost: compare-and-swaps that another thread was faster than. Only blocks that another thread "
+      .. "frees, or the owner of a span that is shared and not hot, need one each; a thread that has never allocated counts its "
+      .. "frees by another.\n", suite.render(count_rows(cases, counts), markdown), verdict(cases, counts),
     heading .. "Time\n\nThe same work shared by more and more threads: median seconds (ratio to glibc)\n",
     suite.render(compare.value_rows(c, "seconds", function(seconds) return ("%.3f"):format(seconds) end), markdown),
-    heading .. "Crowding\n\n" .. ("Time with %d threads as a ratio to the allocator's own with %d, for the same work:\n"):format(last, first),
+    heading .. "Crowding\n",
+    ("Time with %d threads as a ratio to the allocator's own with %d, for the same work:\n"):format(last, first),
     suite.render(crowding_rows(options, cases, cells), markdown),
     crowding_line(options, cases, cells),
   }, "\n")
@@ -183,19 +186,15 @@ end
 -- Files
 
 local function csv(options, cases, counts, cells)
-  local lines = { "case,allocator,figure,runs,median,min,max" }
+  local lines = { suite.CSV_HEAD:format("allocator") }
   for _, case in ipairs(cases) do
-    local keys = {}
-    for key in pairs(counts[case.name]) do keys[#keys + 1] = key end
-    table.sort(keys)
-    for _, key in ipairs(keys) do
-      local value = counts[case.name][key]
-      lines[#lines + 1] = ('"%s",scalloc,%s,1,%d,%d,%d'):format(case.name, key, value, value, value)
+    local counted = counts[case.name]
+    for _, key in ipairs(suite.sorted_keys(counted)) do
+      lines[#lines + 1] = suite.csv_line(case.name, allocators.OURS, key, 1, suite.spread { counted[key] })
     end
     for _, allocator in ipairs(options.allocators) do
-      local cell = cells[case.name][allocator.name].seconds
-      lines[#lines + 1] = ('"%s",%s,seconds,%d,%.9g,%.9g,%.9g'):format(case.name, allocator.name, options.runs, cell.median, cell.min,
-        cell.max)
+      local seconds = cells[case.name][allocator.name].seconds
+      lines[#lines + 1] = suite.csv_line(case.name, allocator.name, "seconds", options.runs, seconds)
     end
   end
   return table.concat(lines, "\n") .. "\n"
@@ -211,14 +210,13 @@ local function save(options, cases, counts, cells)
     "# Contention\n\nWritten by `bench/run contention`; [how it is measured](../README.md).\n",
     suite.machine_text(known), ("Compiler: %s, Release. %s."):format(known.compiler, known.date),
     ("%d runs of each load on each allocator%s; counts of one run."):format(options.runs,
-      options.quick == 1 and " (quick: too little to judge by)" or "") .. allocators.versions_text(options, known), tables(options, cases, counts, cells, true) }, "\n"))
+      suite.quick_note(options)) .. allocators.versions_text(options, known),
+    tables(options, cases, counts, cells, true) }, "\n"))
 end
 
 local function main(arguments)
   local options = options_of(arguments)
-  options.terminal = os.execute("test -t 2") == true
-  suite.check_build()
-  for _, allocator in ipairs(options.allocators) do allocators.check_binding(allocator, LOAD) end
+  allocators.begin(options, LOAD)
   local cases = cases_of(options)
   local counts, cells = measure_all(options, cases)
   save(options, cases, counts, cells)

@@ -311,7 +311,7 @@ local function facts_text(options, known)
     suite.machine_text(known),
     ("libgc: %s. scalloc: %s. Compiler: %s, Release. %s."):format(known.libgc, known.scalloc, known.compiler, known.date),
     ("%d runs of each case on each side%s; medians, in parentheses least and most."):format(options.runs,
-      options.quick == 1 and " (quick: too little to judge by)" or ""),
+      suite.quick_note(options)),
   }, "\n") .. "\n"
 end
 
@@ -355,8 +355,7 @@ end
 
 local function main(arguments)
   local options = options_of(arguments)
-  options.terminal = os.execute("test -t 2") == true
-  suite.check_build()
+  suite.begin(options)
   local samples, values = measure_all(options)
   local stats = statistics(values)
   save(options, samples, stats)

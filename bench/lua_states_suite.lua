@@ -180,7 +180,7 @@ end
 
 local function facts_text(options, known)
   return table.concat({ suite.machine_text(known), ("Lua: %s. Compiler: %s, Release. %s."):format(known.lua, known.compiler,
-    known.date), ("%d runs of each%s."):format(options.runs, options.quick == 1 and " (quick: too little to judge by)" or "") },
+    known.date), ("%d runs of each%s."):format(options.runs, suite.quick_note(options)) },
     "\n") .. allocators.versions_text(options, known)
 end
 
@@ -208,9 +208,7 @@ end
 
 local function main(arguments)
   local options = allocators.options_of(arguments, { host = allocators.OURS })
-  options.terminal = os.execute("test -t 2") == true
-  suite.check_build()
-  for _, allocator in ipairs(options.allocators) do allocators.check_binding(allocator, PROGRAM) end
+  allocators.begin(options, PROGRAM)
   local cases = cases_of(options)
   local samples = measure_all(options, cases)
   save(options, samples, cases)

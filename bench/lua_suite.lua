@@ -219,7 +219,7 @@ local function facts_text(options, known)
     suite.machine_text(known),
     ("Lua: %s. Compiler: %s, Release. %s."):format(known.lua, known.compiler, known.date),
     ("%d scripts at scale %d, %d runs of each on each allocator%s."):format(#options.scripts, options.scale, options.runs,
-      options.quick == 1 and " (quick: too little to judge by)" or ""),
+      suite.quick_note(options)),
   }
   return table.concat(lines, "\n") .. allocators.versions_text(options, known)
 end
@@ -270,9 +270,7 @@ end
 
 local function main(arguments)
   local options = options_of(arguments)
-  options.terminal = os.execute("test -t 2") == true
-  suite.check_build()
-  for _, allocator in ipairs(options.allocators) do allocators.check_binding(allocator, HOST) end
+  allocators.begin(options, HOST)
   local samples = measure_all(options)
   local stats = statistics(options, samples)
   save(options, samples, stats)

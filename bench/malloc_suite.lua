@@ -221,21 +221,18 @@ local function facts_text(options, known)
   return table.concat({
     suite.machine_text(known),
     ("Compiler: %s, Release. %s."):format(known.compiler, known.date),
-    ("%d runs of each load on each allocator%s."):format(options.runs, options.quick == 1 and " (quick: too little to judge by)" or ""),
+    ("%d runs of each load on each allocator%s."):format(options.runs, suite.quick_note(options)),
   }, "\n") .. allocators.versions_text(options, known)
 end
 
 local function csv(options, comparisons)
-  local lines = { "case,allocator,figure,runs,median,min,max" }
+  local lines = { suite.CSV_HEAD:format("allocator") }
   for _, c in ipairs(comparisons) do
     for _, row in ipairs(c.rows) do
       for _, allocator in ipairs(c.allocators) do
-        local cell, keys = c.cells[row][allocator.name], {}
-        for key in pairs(cell) do keys[#keys + 1] = key end
-        table.sort(keys)
-        for _, key in ipairs(keys) do
-          lines[#lines + 1] = ('"%s",%s,%s,%d,%.9g,%.9g,%.9g'):format(row, allocator.name, key, options.runs, cell[key].median,
-            cell[key].min, cell[key].max)
+        local cell = c.cells[row][allocator.name]
+        for _, key in ipairs(suite.sorted_keys(cell)) do
+          lines[#lines + 1] = suite.csv_line(row, allocator.name, key, options.runs, cell[key])
         end
       end
     end
@@ -267,9 +264,7 @@ end
 
 local function main(arguments)
   local options = options_of(arguments)
-  options.terminal = os.execute("test -t 2") == true
-  suite.check_build()
-  for _, allocator in ipairs(options.allocators) do allocators.check_binding(allocator, LOAD) end
+  allocators.begin(options, LOAD)
   local samples, values = measure_all(options)
   local loads, probes = comparison(options, options.loads, values), comparison(options, options.probes, values)
   save(options, samples, loads, probes)

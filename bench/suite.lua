@@ -99,6 +99,13 @@ function suite.rotated(list, by)
   return result
 end
 
+function suite.sorted_keys(values)
+  local keys = {}
+  for key in pairs(values) do keys[#keys + 1] = key end
+  table.sort(keys)
+  return keys
+end
+
 function suite.spread(values)
   table.sort(values)
   local n = #values
@@ -111,6 +118,12 @@ local function widths_of(rows)
     for column, text in ipairs(row) do widths[column] = math.max(widths[column] or 3, #text) end
   end
   return widths
+end
+
+-- A line of a CSV file: a figure of a side in a case, and its spread.
+suite.CSV_HEAD = "case,%s,figure,runs,median,min,max"
+function suite.csv_line(case, side, figure, runs, spread)
+  return ('"%s",%s,%s,%d,%.9g,%.9g,%.9g'):format(case, side, figure, runs, spread.median, spread.min, spread.max)
 end
 
 -- Aligned text; with `markdown` the same as a Markdown table.
@@ -197,11 +210,20 @@ function suite.machine_text(known)
 end
 
 -- A measurement is worth nothing on a build with assertions or sanitizers, which build/ may have been left with.
-function suite.check_build()
+local function check_build()
   local cache = suite.read("build/CMakeCache.txt")
   if cache:find("SCALLOC_SANITIZE:%w+=%S") or cache:find("SCALLOC_ASSERTS:%w+=ON") then
     suite.fail("build/ is configured with SCALLOC_SANITIZE or SCALLOC_ASSERTS; remove it, or configure it without them")
   end
 end
+
+-- Before the first run.
+function suite.begin(options)
+  options.terminal = os.execute("test -t 2") == true
+  check_build()
+end
+
+-- Behind the number of runs.
+function suite.quick_note(options) return options.quick == 1 and " (quick: too little to judge by)" or "" end
 
 return suite

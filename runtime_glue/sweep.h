@@ -12,8 +12,8 @@ void sweep_update(gcheap *h, span *s);
 /* Held, in no list, not hot: to the list and the stage that its blocks ask for, or released; lets go of it. */
 void sweep_settle(span *s, uint32_t merged);
 
-/* A word of an UNCOLLECTABLE span after a free by hand, or after its holder let go: does what it asks for. The span may have ended since:
-   `blocks`, which it has, is from when it had not. */
+/* A word of an UNCOLLECTABLE span after a free by hand, or after its holder let go: does what it asks for. The span may have ended
+   since: `blocks`, how many it has, was read before it could. */
 void sweep_follow(gcslot *slot, span *s, word_t w, uint32_t blocks);
 
 /* In the child of a fork, whose other threads may have been between the bit, the count and the following of a free by hand of a

@@ -31,7 +31,7 @@ bool purge_part(char *start, size_t bytes);
 bool purge_charge(span *s, size_t bytes);
 
 /* Gives back a run of dirty spans that is in the caller's hands, its first slot telling how much is dirty and charged: to the
-   warm cache, or purged. Tracked builds purge it at once, and nobody can reach it until it is taken again. */
+   warm cache, where the oldest make room for it, or purged. Tracked builds purge it at once, and nobody can reach it until it is taken again. */
 void purge_keep_run(uint32_t first, uint32_t count);
 
 /* Purges everything and turns the spans of the pool into runs, so that neighbours can serve large blocks. */

@@ -213,9 +213,9 @@ bool span_carve(span *s);
 span_step span_free_public(span *s, void *block, word_t *now, bool *first);
 
 /*
- * The same for the frees that there are most of: into a span that is hot for another heap than `user` (NULL: none), or into one that is
- * shared already and does not change its state by it. The owner; with SPAN_LOOK_AGAIN if it freed meanwhile, so that the span has to be
- * settled. 0, and nothing done: it is another case, or another thread was faster.
+ * The same for the frees that there are most of: into a span that is hot for another heap than `user` (NULL: none), or into one
+ * that is shared already and does not change its state by it. The owner; with SPAN_LOOK_AGAIN if it freed meanwhile, so that the
+ * span has to be settled. 0, and nothing done: it is another case, or another thread was faster.
  */
 always_inline word_t span_free_quietly(span *s, void *block, const struct scalloc_heap *user) {
   word_t w = word_load_acquire(&s->word),

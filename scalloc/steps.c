@@ -90,7 +90,7 @@ static void mail(heap *user, span *s) {
   steps_follow(user, s, step, now);
 }
 
-/* Frees by threads that have no heap, which are few; spread so that they do not meet on one line. */
+/* Frees by threads that have no heap, since they never allocated; spread so that they do not meet on one line. */
 static word_t others[16][CACHE_LINE / sizeof(word_t)];
 
 static void count_without_heap(void) {

@@ -1,7 +1,7 @@
 /*
- * counted.h - read before every source of the core in a build of the malloc replacement that counts what its threads do to each other:
- * atomic read-modify-writes by the word they act on, how many of them another thread spoilt, turns of waiting for a lock, and what
- * the static probes see. Each thread counts in lines of its own.
+ * counted.h - read before every source of the core in a build of the malloc replacement that counts what its threads do to each
+ * other: atomic read-modify-writes by the word they act on, how many of them another thread spoilt, turns of waiting for a lock,
+ * and what the static probes see. Each thread counts in lines of its own.
  */
 #ifndef COUNTED_H
 #define COUNTED_H

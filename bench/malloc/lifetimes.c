@@ -53,8 +53,8 @@ const program_option producer_consumer_options[] = {
     {NULL, NULL, 0, 0, NULL}};
 
 /*
- * What others have left for a thread to free: a few cycles' blocks. Whoever would leave more waits, and reads meanwhile; else the memory
- * that is live would be a matter of which thread runs ahead.
+ * What others have left for a thread to free: a few cycles' blocks. Whoever would leave more waits, and reads meanwhile; else the
+ * memory that is live would be a matter of which thread runs ahead.
  */
 typedef struct {
   _Alignas(LOAD_APART) pthread_mutex_t lock;

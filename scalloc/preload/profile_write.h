@@ -1,6 +1,6 @@
 /*
- * profile_write.h - the profile as a file that pprof reads: text, a line for each stack, then where the programs and libraries lie; or
- * folded stacks, which speedscope and flame graph tools read.
+ * profile_write.h - the profile as a file that pprof reads: text, a line for each stack, then where the programs and libraries
+ * lie; or folded stacks, which speedscope and flame graph tools read.
  */
 #ifndef SCALLOC_PROFILE_WRITE_H
 #define SCALLOC_PROFILE_WRITE_H

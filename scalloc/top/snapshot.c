@@ -287,7 +287,7 @@ static char *read_file(const char *path, size_t *length) {
     text = larger;
   }
   int error = errno;
-  bool failed = file == NULL || ferror(file);
+  bool failed = file == NULL || text == NULL || ferror(file);
   if (file) fclose(file);
   if (failed) {
     free(text);

@@ -1,11 +1,7 @@
 # find_package(scalloc) with components, from a moved prefix: every target there is, static and shared; what is not there is said.
 . "$(dirname "$0")/lib.sh"
-parts=
-[ -e "$prefix/include/scalloc/lua_alloc.h" ] && parts="$parts lua_alloc"
-[ -e "$prefix/include/scalloc/boehm.h" ] && parts="$parts boehm"
-
-must cmake -S "$here/project" -B built -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DPARTS="$(echo $parts | tr ' ' ';')" || exit 1
-must ninja -C built || exit 1
+find_parts lua_alloc=include/scalloc/lua_alloc.h boehm=include/scalloc/boehm.h
+build_project project || exit 1
 for kind in '' _shared; do
   prints 'core works' built/core$kind
   prints 'glue works' built/glue$kind

@@ -31,4 +31,17 @@ prints() {
   complain "$* printed '$(cat output)', not '$wanted'"
 }
 
+# find_parts PART=FILE...: $parts are those whose file the installation has
+find_parts() {
+  parts=
+  for one in "$@"; do
+    [ ! -e "$prefix/${one#*=}" ] || parts="$parts ${one%%=*}"
+  done
+}
+
+# build_project FOLDER: a project of CMake that finds the installation, with these parts, in built/
+build_project() {
+  must cmake -S "$here/$1" -B built -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DPARTS="$(echo $parts | tr ' ' ';')" && must ninja -C built
+}
+
 have() { command -v "$1" >/dev/null 2>&1; }

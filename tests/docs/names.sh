@@ -59,7 +59,7 @@ enough 20 functions
 # ---- words
 joint='[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)+'
 {
-  xargs grep -ohE "\<$joint\>" <"$work/sources"
+  xargs grep -IohE "\<$joint\>" <"$work/sources"
   sed 's/.*\.//' "$work/tests"
   tr '/.' '\n\n' <"$work/sources"
   ls "$build/tests"
@@ -109,7 +109,7 @@ enough 20 tests
 
 # ---- options
 cut -f 2 "$work/said" | grep -oE -- '--[a-z][a-z-]+' | sort -u >"$work/named"
-xargs grep -ohE -- '--[a-z][a-z-]+|"[a-z][a-z-]+"' <"$work/sources" | sed 's/^"/--/; s/"$//' | sort -u >"$work/words"
+xargs grep -IohE -- '--[a-z][a-z-]+|"[a-z][a-z-]+"' <"$work/sources" | sed 's/^"/--/; s/"$//' | sort -u >"$work/words"
 looked_at=$(wc -l <"$work/named")
 comm -23 "$work/named" "$work/words" >"$work/missing"
 for option in $(unknown "$work/missing"); do complain "no program knows $option"; done
