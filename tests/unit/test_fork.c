@@ -212,6 +212,19 @@ static void empty_large_blocks(void) {
 static void in_the_purge_of_large_blocks(void) { fork_in_each_call(some_use, empty_large_blocks, OS_PURGE, 2); }
 static void in_the_way_to_the_warm_cache(void) { fork_in_each_call(some_use, empty_large_blocks, OS_NOW, 3); }
 
+/* One more than the warm cache holds: the last one waits for the oldest to lose its pages. */
+static void free_a_run_too_many(void) {
+  enum { RUNS = 65 };
+  void *held[RUNS];
+  for (int i = 0; i < RUNS; i++) {
+    CHECK((held[i] = scalloc_malloc(MB + 1)) != NULL);
+    *(char *)held[i] = 1;
+  }
+  for (int i = 0; i < RUNS; i++) scalloc_free(held[i]);
+}
+
+static void while_the_oldest_makes_room(void) { fork_in_each_call(some_use, free_a_run_too_many, OS_PURGE, 1); }
+
 static void shrink_a_large_block(void) {
   void *block = scalloc_realloc(dirty_block(40 * MB), 3 * MB);
   CHECK(all_bytes(block, 3 * MB, 0xa5));
@@ -328,5 +341,6 @@ UNIT_MAIN(CASE(a_fork_before_any_use), CASE(the_child_may_fork), CASE(blocks_of_
           CASE(a_lock_of_another_thread_is_open_in_the_child), CASE(also_where_there_are_only_heaps_of_the_program),
           CASE(also_where_nothing_was_allocated_yet_by_this_thread), CASE(in_the_first_allocation),
           CASE(in_the_purge_of_the_pool), CASE(in_the_way_to_the_pool), CASE(in_the_purge_of_large_blocks),
-          CASE(in_the_way_to_the_warm_cache), CASE(in_a_shrink), CASE(in_the_alignment_of_a_warm_block),
-          CASE(threads_with_their_own_heaps), CASE(threads_with_user_heaps), CASE(threads_with_exclusive_heaps))
+          CASE(in_the_way_to_the_warm_cache), CASE(while_the_oldest_makes_room), CASE(in_a_shrink),
+          CASE(in_the_alignment_of_a_warm_block), CASE(threads_with_their_own_heaps), CASE(threads_with_user_heaps),
+          CASE(threads_with_exclusive_heaps))
